@@ -1,0 +1,99 @@
+// Package enrich is the chain that every door of Whence asks: whence does this address, this prefix, this AS number, this
+// name come? A [Chain] runs its sources in order over one [Record]; each adds what it knows about the [Subject]. The package
+// knows neither Caddy nor any protocol.
+//
+// A source is small:
+//
+//	type site struct{}
+//
+//	func (site) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
+//		if a := q.Subject.Addr(); a.IsPrivate() {
+//			r.Set("site", "Berlin")
+//		}
+//		return enrich.Next
+//	}
+package enrich
+
+import (
+	"context"
+	"time"
+)
+
+// Source adds what it knows about q.Subject to r. Add answers from what the source has in memory: it must not block, dial or
+// fail, and it may be called from any goroutine. What it could not do it says in a note on the record, never by an error. Data
+// that Add reads are swapped, not changed, under it.
+type Source interface {
+	Add(q *Query, r *Record) Verdict
+}
+
+// Verdict is what a source tells the chain after Add.
+type Verdict uint8
+
+const (
+	// Next lets the following sources add to the record.
+	Next Verdict = iota
+	// Stop ends the chain: what the record holds now is the answer.
+	Stop
+	// Pending is Next from a [Fetcher] that could know more: the chain has it Fetch and, if the query waits, runs the chain again.
+	Pending
+)
+
+// Fetcher is a source that can learn more than it has. Fetch fills the source's own cache with what can be learnt about s. The
+// chain calls it once per subject however many queries ask, beside the chain, and lets it outlive the query that caused it: ctx
+// ends when the chain is closed, not when the query is; Fetch sets its own deadlines. The error is for the log of whoever owns
+// the source; a query sees only what the next Add says.
+type Fetcher interface {
+	Source
+	Fetch(ctx context.Context, s Subject) error
+}
+
+// Opener is a source with files, databases or goroutines. Open is called once before the first Add; it returns an error only
+// for what the operator must mend before the server can start. A file that is missing or broken is not such an error: it is
+// logged, shown in the status, watched, and taken in when it comes.
+type Opener interface {
+	Open(ctx context.Context) error
+}
+
+// Closer is a source that holds something to give back. Close is idempotent, and called after the last Add has been started;
+// an Add still running must remain safe.
+type Closer interface {
+	Close() error
+}
+
+// Reporter is a source that can say how it is.
+type Reporter interface {
+	Status() Status
+}
+
+// Status says how a source is: what it has loaded and what went wrong last.
+type Status struct {
+	Kind       string       `json:"kind"`                 // the source's kind, as in the Caddyfile: "mmdb"
+	Generation uint64       `json:"generation"`           // changes when the data do
+	Records    int          `json:"records"`              // distinct records over all data sets
+	Data       []DataStatus `json:"data,omitempty"`       // one entry a file or registry
+	LastError  string       `json:"last_error,omitempty"` // the newest failure, with the file it names
+	ErrorTime  time.Time    `json:"error_time,omitzero"`  // when that was
+}
+
+// DataStatus says what one data set of a source is.
+type DataStatus struct {
+	Path        string    `json:"path,omitempty"`        // the file, empty for what is compiled in
+	Type        string    `json:"type,omitempty"`        // what the file calls itself: an MMDB's database_type
+	Built       time.Time `json:"built,omitzero"`        // when the data were made, by their own word
+	Loaded      time.Time `json:"loaded,omitzero"`       // when they were read
+	Records     int       `json:"records"`               // distinct records
+	Bytes       int64     `json:"bytes,omitempty"`       // size of the file
+	Attribution string    `json:"attribution,omitempty"` // what its licence asks to be shown
+	Error       string    `json:"error,omitempty"`       // why the file as it is now was refused; the last good one serves on
+}
+
+// Query is one question to a chain.
+type Query struct {
+	// Subject is what is asked about.
+	Subject Subject
+	// Wait is until when the query waits for sources that must fetch. Zero: not at all, the answer is what is here now and what
+	// was missing is fetched behind it.
+	Wait time.Time
+	// Offline keeps the chain from fetching anything on behalf of this query.
+	Offline bool
+}
