@@ -1,0 +1,7 @@
+//go:build !(linux || dragonfly || openbsd || solaris || illumos || darwin || freebsd || netbsd)
+
+package watch
+
+import "io/fs"
+
+func (*Fingerprint) system(fs.FileInfo) {}
