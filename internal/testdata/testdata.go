@@ -4,6 +4,7 @@ package testdata
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -17,7 +18,26 @@ func Path(t testing.TB, elem ...string) string {
 	}
 	path := filepath.Join(append([]string{dir}, elem...)...)
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no test data, set WHENCE_TESTDATA to their folder: %v", err)
+		Skip(t, "no test data, set WHENCE_TESTDATA to their folder: %v", err)
+	}
+	return path
+}
+
+// Skip skips a test for want of something that the machine lacks. With WHENCE_NO_SKIP set, as the gate does, it fails it.
+func Skip(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("WHENCE_NO_SKIP") != "" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// Program is the path of a program that a test runs. The test is skipped where it is not installed; pkg is Debian's package.
+func Program(t testing.TB, name, pkg string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		Skip(t, "no program %s, install it (Debian package %s)", name, pkg)
 	}
 	return path
 }
