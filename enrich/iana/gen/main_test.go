@@ -1,0 +1,74 @@
+package main
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/whence-project/whence/internal/testdata"
+)
+
+func TestTablesAreUpToDate(t *testing.T) {
+	dir := t.TempDir()
+	if err := generate(testdata.Path(t, "iana"), dir); err != nil {
+		t.Fatal(err)
+	}
+	made, err := filepath.Glob(filepath.Join(dir, "*.tsv"))
+	if err != nil || len(made) != 8 {
+		t.Fatalf("%d tables made, %v", len(made), err)
+	}
+	for _, file := range made {
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join("..", "tables", filepath.Base(file)))
+		if err != nil || string(got) != string(want) {
+			t.Errorf("tables/%s is not what the generator makes: %v", filepath.Base(file), err)
+		}
+	}
+}
+
+func TestGenerateSaysWhatIsWrong(t *testing.T) {
+	for name, text := range map[string]string{
+		"missing":    "",
+		"no XML":     "8.0.0.0/8",
+		"no records": "<registry><updated>2026-01-01</updated></registry>",
+		"no date":    "<registry><record><prefix>008/8</prefix></record></registry>",
+		"no /8":      "<registry><updated>2026-01-01</updated><record><prefix>8.0.0.0/9</prefix></record></registry>",
+	} {
+		dir := t.TempDir()
+		if text != "" {
+			if err := os.WriteFile(filepath.Join(dir, "ipv4-address-space.xml"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := generate(dir, t.TempDir()); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestMerge(t *testing.T) {
+	for _, test := range []struct{ in, want []string }{
+		{nil, nil},
+		{[]string{"10.0.0.0/8"}, []string{"10.0.0.0/8"}},
+		{[]string{"224.0.0.0/8", "225.0.0.0/8", "226.0.0.0/8", "227.0.0.0/8"}, []string{"224.0.0.0/6"}},
+		{[]string{"225.0.0.0/8", "226.0.0.0/8"}, []string{"225.0.0.0/8", "226.0.0.0/8"}},
+		{[]string{"224.0.0.0/8", "225.0.0.0/8", "226.0.0.0/8"}, []string{"224.0.0.0/7", "226.0.0.0/8"}},
+	} {
+		var in []netip.Prefix
+		for _, p := range test.in {
+			in = append(in, netip.MustParsePrefix(p))
+		}
+		var got []string
+		for _, p := range merge(in) {
+			got = append(got, p.String())
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %s, want %s", test.in, got, test.want)
+		}
+	}
+}
