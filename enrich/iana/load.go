@@ -150,7 +150,11 @@ func (t *Tables) loadAddresses() {
 		})
 	}
 	t.rows("meaning.tsv", 2, func(cell []string, _ *enrich.Origin) {
-		blocks[netip.MustParsePrefix(cell[0])].Meaning = cell[1]
+		b := blocks[netip.MustParsePrefix(cell[0])]
+		if b == nil {
+			panic("iana: meaning.tsv: no registry has " + cell[0])
+		}
+		b.Meaning = cell[1]
 	})
 	t.insert(slices.Collect(maps.Values(blocks)))
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -238,11 +239,20 @@ func TestTLDs(t *testing.T) {
 	readJSON(t, &b, "rdap", "dns.json")
 	var servers map[string]struct{ Host string }
 	readJSON(t, &servers, "weppos-tld.json")
-	list, err := os.ReadFile(testdata.Path(t, "iana", "tlds-alpha-from-root-db-2026-02.txt"))
+	files, err := filepath.Glob(filepath.Join(testdata.Path(t, "iana"), "tlds-alpha*.txt"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("lists of top-level domains: %q, %v", files, err)
+	}
+	list, err := os.ReadFile(files[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed := strings.Fields(strings.ToLower(string(list)))
+	var listed []string
+	for line := range strings.Lines(strings.ToLower(string(list))) {
+		if name := strings.TrimSpace(line); name != "" && name[0] != '#' {
+			listed = append(listed, name)
+		}
+	}
 	rdap := map[string][]string{}
 	for _, service := range b.Services {
 		for _, name := range service[0] {
