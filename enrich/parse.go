@@ -159,9 +159,7 @@ func parse(s string) (Subject, string) {
 		if reason != "" {
 			return Subject{}, reason
 		}
-		if s = t; s != "" {
-			m = classify(s)
-		}
+		s, m = t, classify(t)
 		switch {
 		case m&control != 0 || m&high != 0 && strings.ContainsFunc(s, unicode.IsControl):
 			return Subject{}, "contains a control character"

@@ -118,16 +118,18 @@ func parseULabels(s string) (Subject, string) {
 	return wordOf(s)
 }
 
+// isNumericAll reports whether a dotted word can only be meant as an IPv4 address: every label, as far as it is there, is a number.
 func isNumericAll(name string) bool {
 	for label := range strings.SplitSeq(name, ".") {
-		if !isNumeric(label) {
+		if label != "" && !isNumeric(label) {
 			return false
 		}
 	}
 	return true
 }
 
-// domainReason says what is wrong with a domain of hostBytes in lower case, if anything.
+// domainReason says what is wrong with a domain of hostBytes, if anything. Hyphens at the ends of a label and underscores, which
+// RFC 1123 §2.1 has no room for, are in the lists of the most used names.
 func domainReason(name string) string {
 	if len(name) > maxDomain {
 		return "a domain name is no longer than " + strconv.Itoa(maxDomain) + " bytes"
@@ -138,8 +140,6 @@ func domainReason(name string) string {
 			return "a domain name with an empty label"
 		case n > maxLabel:
 			return "a label of a domain name is no longer than " + strconv.Itoa(maxLabel) + " bytes"
-		case label[0] == '-' || label[n-1] == '-':
-			return "label " + label + " starts or ends with a hyphen"
 		}
 	}
 	return ""

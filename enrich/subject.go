@@ -3,6 +3,7 @@ package enrich
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -110,11 +111,12 @@ func (s Subject) Registrable() string {
 	if s.kind != Domain {
 		return ""
 	}
-	d, err := publicsuffix.EffectiveTLDPlusOne(s.name)
-	if err != nil {
+	suffix, _ := publicsuffix.PublicSuffix(s.name)
+	i := len(s.name) - len(suffix) - 1
+	if i <= 0 || s.name[i] != '.' || s.name[i-1] == '.' {
 		return ""
 	}
-	return d
+	return s.name[1+strings.LastIndexByte(s.name[:i], '.'):]
 }
 
 // String is the subject in its canonical form, which ParseSubject accepts: "8.8.8.8", "2001:db8::/32", "AS15169", "example.org".
