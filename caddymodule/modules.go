@@ -3,8 +3,6 @@
 package caddymodule
 
 import (
-	_ "github.com/fsnotify/fsnotify"
-	_ "github.com/gaissmai/bart"
-	_ "github.com/maypok86/otter/v2"
-	_ "github.com/oschwald/maxminddb-golang/v2"
+	_ "github.com/whence-project/whence/caddymodule/caddyenrich"
+	_ "github.com/whence-project/whence/caddymodule/caddywhois"
 )

@@ -26,13 +26,14 @@ type Listener struct {
 	done     chan struct{}
 }
 
-// Listen opens a TCP socket on address ("127.0.0.1:43", "[::]:43", ":43" for both families; port 0 lets the kernel choose).
+// Listen opens a socket of network tcp, tcp4 or tcp6 on address ("127.0.0.1:43", "[::]:43", ":43" for both families; port 0
+// lets the kernel choose).
 // Keepalive probes are off: WHOIS connections live for milliseconds and have deadlines, and the probes' four setsockopt calls
 // were measured at 2.5 µs a connection. Where the address is taken, the error names the process that holds it, if the system
 // tells.
-func Listen(ctx context.Context, address string) (*Listener, error) {
+func Listen(ctx context.Context, network, address string) (*Listener, error) {
 	lc := net.ListenConfig{KeepAlive: -1}
-	ln, err := lc.Listen(ctx, "tcp", address)
+	ln, err := lc.Listen(ctx, network, address)
 	if err != nil {
 		return nil, explain(address, err)
 	}

@@ -17,7 +17,7 @@ import (
 
 func listen(t *testing.T) *Listener {
 	t.Helper()
-	l, err := Listen(context.Background(), "127.0.0.1:0")
+	l, err := Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestCloseEndsAcceptLoop(t *testing.T) {
 
 func TestAddressInUse(t *testing.T) {
 	l := listen(t)
-	_, err := Listen(context.Background(), l.Addr().String())
+	_, err := Listen(context.Background(), "tcp", l.Addr().String())
 	var inUse *InUseError
 	if !errors.As(err, &inUse) {
 		t.Fatalf("second listener: %v, want an InUseError", err)
@@ -163,7 +163,7 @@ func TestAddressInUseByAnother(t *testing.T) {
 	b := make([]byte, 64)
 	n, _ := stdout.Read(b)
 	address := strings.TrimSpace(string(b[:n]))
-	_, err := Listen(context.Background(), address)
+	_, err := Listen(context.Background(), "tcp", address)
 	if err == nil || !strings.Contains(err.Error(), "sockets.test (pid ") {
 		t.Errorf("listening on %s: %v, want an error that names the process", address, err)
 	}

@@ -1,0 +1,128 @@
+package caddyenrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/dustin/go-humanize"
+
+	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/enrich/mmdb"
+)
+
+func init() { caddy.RegisterModule(new(MMDB)) }
+
+// MMDB is the source `mmdb`: databases in the MaxMind DB format, of any schema. They are read into memory and watched.
+type MMDB struct {
+	// Files, globs, or folders of *.mmdb, answering in this order. What they name may be missing; it is taken in when it
+	// comes. Required.
+	Files []string `json:"files,omitempty"`
+	// The languages in which names are shown, where a database has several; `all` alone is every one. Default: en.
+	Languages []string `json:"languages,omitempty"`
+	// What the data's licence asks to be shown, where it is not the one that Whence knows for the database's type.
+	Attribution string `json:"attribution,omitempty"`
+	// The size from which a file is refused unread, in bytes. Default: 4 GiB.
+	MaxFileSize int64 `json:"max_file_size,omitempty"`
+	// How much memory decoded records may take, in bytes. Default: 64 MiB.
+	Cache int64 `json:"cache,omitempty"`
+
+	*mmdb.Source `json:"-"`
+	hold         *hold[*mmdb.Source]
+}
+
+// CaddyModule returns the module's registration.
+func (*MMDB) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "enrich.sources.mmdb", New: func() caddy.Module { return new(MMDB) }}
+}
+
+// Provision takes the source from the configuration before this one, or makes it. Open reads the files.
+func (m *MMDB) Provision(ctx caddy.Context) error {
+	o := mmdb.Options{Languages: m.Languages, Attribution: m.Attribution, MaxFile: m.MaxFileSize, Keep: m.Cache}
+	for _, file := range m.Files {
+		file, err := absolute(file)
+		if err != nil {
+			return err
+		}
+		o.Patterns = append(o.Patterns, file)
+	}
+	if len(o.Patterns) == 0 {
+		return errors.New("mmdb: no file is configured")
+	}
+	var err error
+	m.hold, err = acquire(fmt.Sprintf("mmdb %+q", []any{o.Patterns, o.Languages, o.Attribution, o.MaxFile, o.Keep}), ctx.Logger(),
+		func() *mmdb.Source { return mmdb.New(o) })
+	if err == nil {
+		m.Source = m.hold.engine
+	}
+	return err
+}
+
+// Open reads the files, if no configuration before has.
+func (m *MMDB) Open(ctx context.Context) error { return m.hold.Open(ctx) }
+
+// Close lets the source go; the last configuration that uses it closes it.
+func (m *MMDB) Close() error { return m.hold.Close() }
+
+// Cleanup is Close, also for a configuration that never came to serve.
+func (m *MMDB) Cleanup() error { return m.hold.Close() }
+
+// UnmarshalCaddyfile parses the source.
+//
+//	mmdb <file|glob|folder…> {
+//		languages     <code…>|all
+//		attribution   <text>
+//		max_file_size <size>
+//		cache         <size>
+//	}
+func (m *MMDB) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the source's name
+	if m.Files = d.RemainingArgs(); len(m.Files) == 0 {
+		return d.Err("mmdb takes files, globs or folders, as in: mmdb ./data/*.mmdb")
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option, args := d.Val(), d.RemainingArgs()
+		if len(args) == 0 || len(args) > 1 && option != "languages" {
+			return d.ArgErr()
+		}
+		var err error
+		switch option {
+		case "languages":
+			m.Languages = args
+		case "attribution":
+			m.Attribution = args[0]
+		case "max_file_size":
+			m.MaxFileSize, err = parseSize(d, args[0])
+		case "cache":
+			m.Cache, err = parseSize(d, args[0])
+		default:
+			err = d.Errf("mmdb has no option %q; it has languages, attribution, max_file_size and cache", option)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseSize parses a number of bytes, with a unit if it has one.
+func parseSize(d *caddyfile.Dispenser, value string) (int64, error) {
+	n, err := humanize.ParseBytes(value)
+	if err != nil || n == 0 || n > 1<<62 {
+		return 0, d.Errf("%q: no size above 0, as in 64MiB", value)
+	}
+	return int64(n), nil
+}
+
+// Interface guards
+var (
+	_ enrich.Source         = (*MMDB)(nil)
+	_ enrich.Opener         = (*MMDB)(nil)
+	_ enrich.Closer         = (*MMDB)(nil)
+	_ enrich.Reporter       = (*MMDB)(nil)
+	_ caddy.Provisioner     = (*MMDB)(nil)
+	_ caddy.CleanerUpper    = (*MMDB)(nil)
+	_ caddyfile.Unmarshaler = (*MMDB)(nil)
+)

@@ -1,0 +1,115 @@
+package caddyenrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/enrich/records"
+)
+
+func init() { caddy.RegisterModule(new(Records)) }
+
+// Records is the source `records`: the operator's own records, a folder with one text file a name. It is read into memory and
+// watched.
+type Records struct {
+	// The folder. It may be missing; it is taken in when it comes. Required.
+	Dir string `json:"dir,omitempty"`
+	// The largest file that is taken, in bytes. Default: 65536.
+	MaxFileSize int64 `json:"max_file_size,omitempty"`
+	// How many files are taken. Default: 100000.
+	MaxFiles int `json:"max_files,omitempty"`
+
+	*records.Source `json:"-"`
+	hold            *hold[*records.Source]
+}
+
+// CaddyModule returns the module's registration.
+func (*Records) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "enrich.sources.records", New: func() caddy.Module { return new(Records) }}
+}
+
+// Provision takes the source from the configuration before this one, or makes it. Open reads the folder.
+func (m *Records) Provision(ctx caddy.Context) error {
+	dir, err := absolute(m.Dir)
+	if err != nil {
+		return err
+	}
+	o := records.Options{Dir: dir, MaxFileSize: m.MaxFileSize, MaxFiles: m.MaxFiles}
+	m.hold, err = acquire(fmt.Sprintf("records %+v", o), ctx.Logger(), func() *records.Source { return records.New(o) })
+	if err == nil {
+		m.Source = m.hold.engine
+	}
+	return err
+}
+
+// Open reads the folder, if no configuration before has.
+func (m *Records) Open(ctx context.Context) error { return m.hold.Open(ctx) }
+
+// Close lets the source go; the last configuration that uses it closes it.
+func (m *Records) Close() error { return m.hold.Close() }
+
+// Cleanup is Close, also for a configuration that never came to serve.
+func (m *Records) Cleanup() error { return m.hold.Close() }
+
+// UnmarshalCaddyfile parses the source.
+//
+//	records <folder> {
+//		max_file_size <size>
+//		max_files     <count>
+//	}
+func (m *Records) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the source's name
+	if !d.AllArgs(&m.Dir) {
+		return d.Err("records takes one folder, as in: records ./records")
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		var value string
+		if !d.AllArgs(&value) {
+			return d.ArgErr()
+		}
+		switch option {
+		case "max_file_size":
+			var err error
+			if m.MaxFileSize, err = parseSize(d, value); err != nil {
+				return err
+			}
+		case "max_files":
+			if err := parseCount(d, value, &m.MaxFiles); err != nil {
+				return err
+			}
+		default:
+			return d.Errf("records has no option %q; it has max_file_size and max_files", option)
+		}
+	}
+	return nil
+}
+
+// absolute resolves placeholders in a configured path, and the path itself, so that it means the same in every configuration.
+func absolute(path string) (string, error) {
+	path, err := caddy.NewReplacer().ReplaceOrErr(path, true, true)
+	if err != nil {
+		return "", err
+	}
+	if path == "" {
+		return "", errors.New("no path is configured")
+	}
+	return filepath.Abs(path)
+}
+
+// Interface guards
+var (
+	_ enrich.Source         = (*Records)(nil)
+	_ enrich.Opener         = (*Records)(nil)
+	_ enrich.Closer         = (*Records)(nil)
+	_ enrich.Reporter       = (*Records)(nil)
+	_ caddy.Provisioner     = (*Records)(nil)
+	_ caddy.CleanerUpper    = (*Records)(nil)
+	_ caddyfile.Unmarshaler = (*Records)(nil)
+)

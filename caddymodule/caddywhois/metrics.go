@@ -1,0 +1,47 @@
+package caddywhois
+
+import (
+	"errors"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The collectors belong to the process, not to a configuration, so that counters survive a reload.
+var metrics = struct {
+	queries   *prometheus.CounterVec
+	bytes     prometheus.Counter
+	bulkLines prometheus.Counter
+	seconds   prometheus.Histogram
+}{
+	queries: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "whence_whois", Name: "queries_total",
+		Help: "WHOIS queries answered, by dialect and outcome; a bulk connection is one.",
+	}, []string{"dialect", "outcome"}),
+	bytes: prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "whence_whois", Name: "response_bytes_total",
+		Help: "Bytes of WHOIS answers sent.",
+	}),
+	bulkLines: prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "whence_whois", Name: "bulk_lines_total",
+		Help: "Lines answered on bulk connections.",
+	}),
+	seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "caddy", Subsystem: "whence_whois", Name: "query_duration_seconds",
+		Help:    "Time from the complete query to the end of its answer; bulk connections are left out.",
+		Buckets: []float64{25e-6, 100e-6, 500e-6, 0.0025, 0.01, 0.05, 0.25, 1, 5},
+	}),
+}
+
+// registerMetrics adds the collectors to the configuration's registry; a second server in it finds them there.
+func registerMetrics(ctx caddy.Context) error {
+	for _, c := range []prometheus.Collector{
+		metrics.queries, metrics.bytes, metrics.bulkLines, metrics.seconds,
+	} {
+		err := ctx.GetMetricsRegistry().Register(c)
+		if are := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &are) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package caddywhois
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/whence-project/whence/caddymodule/internal/ports"
+	"github.com/whence-project/whence/internal/limit"
+	"github.com/whence-project/whence/layer4whois"
+)
+
+// options are the configured settings as the engine takes them; zero is its default.
+func (s *Server) options() (o layer4whois.Options, err error) {
+	o = layer4whois.Options{
+		Chain: s.chain, Wait: 2 * time.Second, Footer: s.Footer,
+		FirstLine: time.Duration(s.Timeouts.Query), Idle: time.Duration(s.Timeouts.Idle),
+		Write: time.Duration(s.Timeouts.Write), Total: time.Duration(s.Timeouts.Total),
+		MaxConns: s.MaxConnections, MaxConnsPerClient: s.MaxConnectionsPerClient,
+		State: s.state.State, Access: s.audit(), LogBulkLines: s.LogBulkLines, Logger: s.logger,
+	}
+	if s.Wait != nil {
+		o.Wait = time.Duration(*s.Wait)
+	}
+	if s.Dialect != "" {
+		if o.Dialect = layer4whois.DialectByName(s.Dialect); o.Dialect == nil {
+			return o, fmt.Errorf("no dialect is named %q; there are lines, aligned, cymru and json", s.Dialect)
+		}
+	}
+	if o.Allow, err = prefixes("allow", s.Allow); err != nil {
+		return o, err
+	}
+	if o.Deny, err = prefixes("deny", s.Deny); err != nil {
+		return o, err
+	}
+	if s.Limit != nil {
+		o.Rate, o.Client, err = s.Limit.engine()
+	}
+	return o, err
+}
+
+func (l *Limit) engine() (limit.Rate, *limit.Network, error) {
+	r := limit.Rate{Events: l.Rate, Per: time.Duration(l.Per), Burst: l.Burst}
+	if r.Events <= 0 {
+		return r, nil, fmt.Errorf("limit: a rate of %d", l.Rate)
+	}
+	if r.Per == 0 {
+		r.Per = time.Minute
+	}
+	if r.Burst == 0 {
+		r.Burst = r.Events
+	}
+	n := &limit.Network{Bits4: l.IPv4Bits, Bits6: l.IPv6Bits}
+	if n.Bits4 == 0 {
+		n.Bits4 = 32
+	}
+	if n.Bits6 == 0 {
+		n.Bits6 = 48
+	}
+	return r, n, nil
+}
+
+// prefixes parses networks and single addresses.
+func prefixes(option string, networks []string) (ps []netip.Prefix, err error) {
+	repl := caddy.NewReplacer()
+	for _, n := range networks {
+		if n, err = repl.ReplaceOrErr(n, true, true); err != nil {
+			return nil, err
+		}
+		p, err := netip.ParsePrefix(n)
+		if a, aerr := netip.ParseAddr(n); aerr == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: neither an address nor a network, as in 192.0.2.0/24", option, n)
+		}
+		ps = append(ps, p)
+	}
+	return ps, nil
+}
+
+var states = caddy.NewUsagePool()
+
+// clientState is what a server knows about its clients. It is kept over reloads: they refill no bucket.
+type clientState struct{ *layer4whois.State }
+
+// Destruct has nothing to close.
+func (clientState) Destruct() error { return nil }
+
+// acquireState takes the state of the server that had the same addresses in the configuration before.
+func (s *Server) acquireState() error {
+	var keys []string
+	for _, na := range s.addresses {
+		keys = append(keys, ports.Key(na))
+	}
+	s.stateKey = strings.Join(keys, " ")
+	v, _, err := states.LoadOrNew(s.stateKey, func() (caddy.Destructor, error) {
+		return clientState{layer4whois.NewState()}, nil
+	})
+	if err != nil {
+		return err
+	}
+	s.state = v.(clientState)
+	return nil
+}
+
+func (s *Server) releaseState() error {
+	if s.stateKey == "" {
+		return nil
+	}
+	_, err := states.Delete(s.stateKey)
+	s.stateKey = ""
+	return err
+}

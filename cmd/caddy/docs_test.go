@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/whence-project/whence/internal/testdata"
+)
+
+// The documents are exercised: what stands in a block of the language "caddyfile" must validate, and each command after "$ " in
+// a block of the language "console" must print what stands below it. There, a line "…" stands for any lines, and … in a line
+// for anything in it. Commands ask a server on the example Caddyfile, with lite-composite.mmdb in its folder data.
+
+// block is a fenced block of a document.
+type block struct {
+	file string
+	line int
+	lang string
+	text string
+}
+
+func documents(t *testing.T) (blocks []block) {
+	t.Helper()
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no documents: %v", err)
+	}
+	for _, file := range append(files, "../../README.md", "../../CONTRIBUTING.md") {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var open *block
+		for i, line := range strings.Split(string(b), "\n") {
+			fence, isFence := strings.CutPrefix(line, "```")
+			switch {
+			case isFence && open == nil:
+				open = &block{file: filepath.Base(file), line: i + 1, lang: fence}
+			case isFence:
+				blocks = append(blocks, *open)
+				open = nil
+			case open != nil:
+				open.text += line + "\n"
+			}
+		}
+		if open != nil {
+			t.Errorf("%s:%d: a block that does not end", open.file, open.line)
+		}
+	}
+	return blocks
+}
+
+func (b block) name() string { return fmt.Sprintf("%s:%d", b.file, b.line) }
+
+// TestDocumentedCaddyfiles validates every Caddyfile in the documents. One that does not begin with { is a part of the global
+// options.
+func TestDocumentedCaddyfiles(t *testing.T) {
+	n := 0
+	for _, b := range documents(t) {
+		if b.lang != "caddyfile" {
+			continue
+		}
+		n++
+		t.Run(b.name(), func(t *testing.T) {
+			config := b.text
+			if first := strings.TrimSpace(config); !strings.HasPrefix(first, "{") && !strings.HasPrefix(first, ":") {
+				config = "{\n" + config + "}\n"
+			}
+			s := newServer(t)
+			s.write("Caddyfile", config)
+			out, err := s.command("validate", "--config", "Caddyfile", "--adapter", "caddyfile").CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+	if n < 5 {
+		t.Errorf("only %d Caddyfiles in the documents", n)
+	}
+}
+
+// TestDocumentedCommands runs every command in the documents and holds its output against what they show.
+func TestDocumentedCommands(t *testing.T) {
+	testdata.Program(t, "whois", "whois")
+	testdata.Program(t, "nc", "netcat-openbsd")
+	testdata.Program(t, "curl", "curl")
+	s := newServer(t)
+	s.copyFile(testdata.Path(t, "mmdb", "lite-composite.mmdb"), "data/lite.mmdb")
+	s.write("records/AS64500", "as-name: EXAMPLE-AS\ncontact: noc@example.org\n")
+	s.start(example(t))
+	_, port, err := net.SplitHostPort(s.whois(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, b := range documents(t) {
+		if b.lang != "console" {
+			continue
+		}
+		for _, c := range commands(b.text) {
+			n++
+			t.Run(b.name(), func(t *testing.T) {
+				command := strings.ReplaceAll(c.command, "1043", port)
+				command = strings.ReplaceAll(command, "localhost:2019", "localhost --unix-socket "+s.path("admin.sock"))
+				cmd := exec.Command("bash", "-o", "pipefail", "-c", command)
+				cmd.Dir = s.dir
+				out, err := cmd.CombinedOutput()
+				got := strings.ReplaceAll(strings.ReplaceAll(string(out), "\r\n", "\n"), port, "1043")
+				if err != nil || !regexp.MustCompile(pattern(c.output)).MatchString(got) {
+					t.Errorf("$ %s\n(%v) got:\n%s\nwant:\n%s", command, err, got, c.output)
+				}
+			})
+		}
+	}
+	if n < 8 {
+		t.Errorf("only %d commands in the documents", n)
+	}
+}
+
+type documented struct{ command, output string }
+
+func commands(text string) (cs []documented) {
+	for line := range strings.Lines(text) {
+		if command, ok := strings.CutPrefix(line, "$ "); ok {
+			cs = append(cs, documented{command: strings.TrimSpace(command)})
+		} else if len(cs) > 0 {
+			cs[len(cs)-1].output += line
+		}
+	}
+	return cs
+}
+
+// pattern is the regular expression of an expected output.
+func pattern(output string) string {
+	quoted := "\n" + regexp.QuoteMeta(strings.TrimSpace(output))
+	quoted = strings.ReplaceAll(quoted, "\n…", `(?s:\n.*)?`)
+	quoted = strings.ReplaceAll(quoted, "…", ".*")
+	return `^\s*` + strings.TrimPrefix(quoted, "\n") + `\s*$`
+}
