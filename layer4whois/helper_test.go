@@ -84,7 +84,9 @@ func (w *world) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
 	return enrich.Next
 }
 
-func worldChain() *enrich.Chain { return enrich.NewChain("", enrich.Link{Name: "mmdb", Source: newWorld()}) }
+func worldChain() *enrich.Chain {
+	return enrich.NewChain("", enrich.Link{Name: "mmdb", Source: newWorld()})
+}
 
 // start serves opt on a loopback address until the test ends.
 func start(t testing.TB, opt Options) (*Server, string) {

@@ -47,7 +47,7 @@ type Options struct {
 	State             *State         // counts and buckets, where those of another server are to be gone on with: new ones
 
 	Access       func(*Access)    // the audit log: none. It is called by the connection's goroutine
-	LogBulkLines bool             // log each line of a bulk query instead of its counts
+	LogBulkLines bool             // log each line of a bulk query, beside its counts
 	Now          func() time.Time // the clock of limits and log: time.Now. Deadlines of connections go by the system's
 	Logger       *zap.Logger      // for what the operator should know: none
 }
