@@ -32,7 +32,7 @@ func (o Outcome) String() string { return outcomes[o] }
 
 // Access is one entry of the audit log. It is valid during the call that it is handed to; its strings may be kept.
 type Access struct {
-	Time     time.Time      // when the query began
+	Time     time.Time      // when the line was complete; of a refused client, when it came
 	Client   netip.AddrPort // the zero AddrPort where the client has none, as on a unix socket
 	Query    string         // the line as it was sent, without control characters, cut to 256 bytes
 	Subject  enrich.Subject // what was asked about: the first subject of a range, the zero Subject where there is none
@@ -40,26 +40,12 @@ type Access struct {
 	Outcome  Outcome
 	Error    int           // number of the error that was sent, 0 for none
 	Bytes    int           // bytes of the reply that were handed to the system
-	Duration time.Duration // from the beginning of the connection, or of the line where it is not the first, to the reply
+	Duration time.Duration // from Time to the end of the reply
 
 	// Of bulk queries only:
 	Lines  int // lines that were answered
 	Found  int // answers with data
 	Errors int // lines that were not understood
-}
-
-// AppendSimpleWhois appends the entry as simple-whois writes it to its log, in local time and without a line end:
-//
-//	2016-07-16 22:46:53,214 WHOIS_SERVER INFO client_ip:192.0.2.7 requested_domain:example.org
-func (a *Access) AppendSimpleWhois(dst []byte) []byte {
-	dst = a.Time.Local().AppendFormat(dst, "2006-01-02 15:04:05,000")
-	dst = append(dst, " WHOIS_SERVER INFO client_ip:"...)
-	if a.Client.IsValid() {
-		dst = a.Client.Addr().AppendTo(dst)
-	} else {
-		dst = append(dst, '-')
-	}
-	return append(append(dst, " requested_domain:"...), a.Query...)
 }
 
 // report hands an entry to the audit log. The query is a view of a buffer, and copied only where there is a log.

@@ -15,16 +15,17 @@ const maxAnswers = 256
 // answer answers one line, and reports whether the connection stays open for another.
 func (c *session) answer(line []byte, first bool) (more bool) {
 	t := text(line)
-	q := parseQuery(t, c.srv.opt.Dialect)
+	c.asked = parseQuery(t, c.srv.opt.Dialect)
+	q := &c.asked
 	if q.op == opBulk {
-		c.bulk(&q)
+		c.bulk(q)
 		return false
 	}
 	if q.op == opKeep {
 		return first
 	}
 	keep := !first || q.keep
-	a := c.single(&q)
+	a := c.single(q)
 	if keep && len(c.out) > 0 {
 		c.out = append(c.out, "\r\n\r\n"...)
 	}

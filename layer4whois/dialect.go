@@ -35,8 +35,10 @@ var (
 
 var dialects = []Dialect{Lines, Aligned, Cymru, JSON}
 
-// Dialects are all dialects.
+// Dialects are all dialects, the default first.
 func Dialects() []Dialect { return slices.Clone(dialects) }
+
+
 
 // DialectByName is the dialect of that name, nil for none: lines, aligned, cymru or json.
 func DialectByName(name string) Dialect {

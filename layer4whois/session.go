@@ -22,11 +22,12 @@ type session struct {
 	client  netip.AddrPort
 	network netip.Addr // what the connection counts for
 	counted bool
-	since   time.Time // when the query began
+	since   time.Time // when the client came, then when its line was complete
 	opened  time.Time // by the system's clock
 	in      lineReader
 	out     []byte
 	rec     enrich.Record
+	asked   query // what the line asks for; here since what goes to a Dialect would be allocated
 	query   enrich.Query
 	columns cymru // of the query that is answered now
 	access  Access
@@ -103,7 +104,7 @@ func (c *session) serve() {
 			c.fail(err, first)
 			return
 		}
-		if !first {
+		if c.srv.opt.Access != nil {
 			c.since = c.srv.opt.Now()
 		}
 		more := c.answer(line, first)
@@ -177,7 +178,7 @@ func (c *session) isIdle() bool {
 func (c *session) sayAndClose(e *Error, a Access, query string) {
 	c.out = Lines.AppendError(c.out[:0], e)
 	c.deadline(net.Conn.SetWriteDeadline, min(c.srv.opt.Write, lingerTime))
-	a.Error, a.Bytes = e.Code, c.flush()
+	a.Dialect, a.Error, a.Bytes = c.srv.opt.Dialect.Name(), e.Code, c.flush()
 	c.report(a, query)
 	c.linger()
 }
