@@ -38,8 +38,6 @@ var dialects = []Dialect{Lines, Aligned, Cymru, JSON}
 // Dialects are all dialects, the default first.
 func Dialects() []Dialect { return slices.Clone(dialects) }
 
-
-
 // DialectByName is the dialect of that name, nil for none: lines, aligned, cymru or json.
 func DialectByName(name string) Dialect {
 	for _, d := range dialects {
