@@ -22,7 +22,7 @@ type Link struct {
 type Chain struct {
 	name  string
 	links []Link
-	// OnFetchError, if set before the first Lookup, hears what a Fetch returned. It may be called from any goroutine.
+	// OnFetchError, if set before the first Lookup, hears the errors that a Fetch returned. It may be called from any goroutine.
 	OnFetchError func(source string, s Subject, err error)
 
 	ctx     context.Context
@@ -72,7 +72,8 @@ func (c *Chain) Open(ctx context.Context) error {
 	return c.openErr
 }
 
-// Close ends what the chain is fetching and closes its sources. Lookups may still be running, and go on with what is there.
+// Close ends what the chain is fetching and closes its sources. Lookups may still be running, and go on with what is there;
+// nothing more is fetched.
 func (c *Chain) Close() error {
 	c.cancel()
 	var errs []error
@@ -101,6 +102,7 @@ func (c *Chain) run(q *Query, r *Record) (pending uint64) {
 		r.link, r.own, r.open = l.Name, nil, 0
 		v := l.Source.Add(q, r)
 		if v == Stop {
+			pending = 0
 			break
 		}
 		if v == Pending {
@@ -116,6 +118,7 @@ func (c *Chain) run(q *Query, r *Record) (pending uint64) {
 // fetch has every pending source fetch, and runs the chain again for a query that waits.
 func (c *Chain) fetch(ctx context.Context, q *Query, r *Record, pending uint64) {
 	var waits []<-chan struct{}
+	var full uint64
 	for ; pending != 0; pending &= pending - 1 {
 		i := bits.TrailingZeros64(pending)
 		f, ok := c.links[i].Source.(Fetcher)
@@ -124,24 +127,32 @@ func (c *Chain) fetch(ctx context.Context, q *Query, r *Record, pending uint64) 
 		}
 		done := c.start(flight{i, q.Subject.Key()}, f)
 		if done == nil {
-			r.link = c.links[i].Name
-			r.Note(Unfetched, "too many lookups under way")
+			full |= 1 << i
 			continue
 		}
 		waits = append(waits, done)
 	}
-	if q.Wait.IsZero() || len(waits) == 0 {
-		return
+	if !q.Wait.IsZero() && len(waits) > 0 {
+		await(ctx, q.Wait, waits)
+		full &= c.run(q, r)
 	}
-	ctx, cancel := context.WithDeadline(ctx, q.Wait)
+	for ; full != 0; full &= full - 1 {
+		r.link = c.links[bits.TrailingZeros64(full)].Name
+		r.Note(Unfetched, "too many lookups under way")
+	}
+}
+
+// await returns when all of waits are closed, at the deadline, or when ctx ends.
+func await(ctx context.Context, deadline time.Time, waits []<-chan struct{}) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	for _, done := range waits {
 		select {
 		case <-done:
 		case <-ctx.Done():
+			return
 		}
 	}
-	c.run(q, r)
 }
 
 // start joins the fetch of k under way, or starts one. It returns nil where as many are under way as the chain allows.
@@ -163,12 +174,22 @@ func (c *Chain) start(k flight, f Fetcher) <-chan struct{} {
 			c.mu.Unlock()
 			close(done)
 		}()
+		if c.ctx.Err() != nil || !c.stillPending(k) {
+			return
+		}
 		err := f.Fetch(c.ctx, k.subject)
 		if err != nil && c.OnFetchError != nil {
 			c.OnFetchError(c.links[k.link].Name, k.subject, err)
 		}
 	}()
 	return done
+}
+
+// stillPending asks again, now that nobody else can start this fetch: the query that wants it may have run the chain before
+// the last such fetch was done, and come here after.
+func (c *Chain) stillPending(k flight) bool {
+	r := Record{link: c.links[k.link].Name, subject: k.subject}
+	return c.links[k.link].Source.Add(&Query{Subject: k.subject}, &r) == Pending
 }
 
 // Status says how each source is, in the chain's order.

@@ -124,10 +124,14 @@ func NewBuilder(o *Origin) *Builder { return &Builder{f: &Fragment{origin: o}} }
 // Field adds a field under the source's own key. Key and value are cleaned of control characters and invalid UTF-8.
 func (b *Builder) Field(key, value string) *Builder { return b.Add(Field{Key: key, Value: value}) }
 
-// Add adds a field. Key and value are cleaned of control characters and invalid UTF-8. Canon only marks what the field was
-// mapped to; the canonical value itself is set with Canonical.
+// Add adds a field. Key and value are cleaned of control characters and invalid UTF-8, and a Type that the value cannot have in
+// JSON, as NaN cannot be a Number, becomes Text. Canon only marks what the field was mapped to; the canonical value itself is
+// set with Canonical.
 func (b *Builder) Add(fd Field) *Builder {
 	fd.Key, fd.Value = Clean(fd.Key), Clean(fd.Value)
+	if fd.Type == Number && !isJSONNumber(fd.Value) || fd.Type == Bool && fd.Value != "true" && fd.Value != "false" {
+		fd.Type = Text
+	}
 	b.f.fields = append(b.f.fields, fd)
 	return b
 }

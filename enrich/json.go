@@ -1,7 +1,8 @@
 package enrich
 
 import (
-	"strconv"
+	"encoding/json"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -16,7 +17,7 @@ import (
 // order. Absent facts are absent.
 func (r *Record) AppendJSON(b []byte) []byte {
 	b = append(b, `{"subject":`...)
-	b = appendString(b, r.subject.String())
+	b = r.subject.appendJSON(b)
 	b = append(b, `,"kind":"`...)
 	b = append(b, r.subject.kind.String()...)
 	b = append(b, '"')
@@ -50,17 +51,27 @@ func (r *Record) appendCanonical(b []byte, k Key, v string) []byte {
 	switch k {
 	case NameServers, RegStatus:
 		b = append(b, '[')
-		for i, v := range r.Values(k) {
-			if i > 0 {
+		for more := true; more; {
+			var one string
+			one, v, more = strings.Cut(v, "\n")
+			if b = appendString(b, one); more {
 				b = append(b, ',')
 			}
-			b = appendString(b, v)
 		}
 		return append(b, ']')
 	case Rank:
-		return append(b, v...)
+		if isJSONNumber(v) {
+			return append(b, v...)
+		}
 	}
 	return appendString(b, v)
+}
+
+func (s Subject) appendJSON(b []byte) []byte {
+	if s.kind == Domain || s.kind == Name {
+		return appendString(b, s.name)
+	}
+	return append(s.AppendTo(append(b, '"')), '"')
 }
 
 func (r *Record) appendPart(b []byte, p Part) []byte {
@@ -133,20 +144,45 @@ func (r *Record) appendNotes(b []byte) []byte {
 	return b
 }
 
-// appendString appends s as a JSON string (RFC 8259). U+2028 and U+2029 are escaped, for readers that are JavaScript.
+// isJSONNumber reports whether v can stand in JSON as it is (RFC 8259 §6): databases hold NaN and infinities too.
+func isJSONNumber(v string) bool {
+	if classify(v) == digit {
+		return v[0] != '0' || len(v) == 1
+	}
+	return v != "" && classify(v)&^(digit|lower|upper|dash|dot|mark) == 0 && json.Valid([]byte(v)) && v[0] <= '9'
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends s as a JSON string (RFC 8259). U+2028 and U+2029 are escaped, for readers that are JavaScript; what is
+// not UTF-8 becomes U+FFFD.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b = append(b, '\\', byte(r))
-		case r < 0x20 || r == 0x2028 || r == 0x2029:
-			b = append(b, '\\', 'u')
-			hex := strconv.FormatUint(0x10000|uint64(r), 16)
-			b = append(b, hex[1:]...)
-		default:
-			b = utf8.AppendRune(b, r)
+	run := 0 // start of what goes out as it is
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' {
+			i++
+			continue
 		}
+		r, n := rune(c), 1
+		if c >= utf8.RuneSelf {
+			if r, n = utf8.DecodeRuneInString(s[i:]); r != 0x2028 && r != 0x2029 && (r != utf8.RuneError || n > 1) {
+				i += n
+				continue
+			}
+		}
+		b = append(b, s[run:i]...)
+		switch {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case r == utf8.RuneError:
+			b = utf8.AppendRune(b, r)
+		default:
+			b = append(b, '\\', 'u', hexDigits[r>>12], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+		}
+		i += n
+		run = i
 	}
-	return append(b, '"')
+	return append(append(b, s[run:]...), '"')
 }

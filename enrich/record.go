@@ -77,9 +77,13 @@ func (r *Record) Cover(network netip.Prefix) {
 	}
 }
 
-// Set adds a field that the calling source worked out for this query. A key that is canonical sets the canonical field too.
-// It allocates: a source that says the same in every answer builds a Fragment once and attaches it.
+// Set adds a field that the calling source worked out for this query, a list if there are several values, nothing if there are
+// none. A key that is canonical sets the canonical field too. It allocates: a source that says the same in every answer builds
+// a Fragment once and attaches it.
 func (r *Record) Set(key string, values ...string) {
+	if len(values) == 0 {
+		return
+	}
 	if r.open == 0 {
 		if r.own == nil {
 			r.own = &Origin{Source: r.link, Name: r.link}

@@ -1,0 +1,370 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// static attaches the same fragment to every record.
+type static struct {
+	fragment *Fragment
+	network  netip.Prefix
+	verdict  Verdict
+}
+
+func (s *static) Add(_ *Query, r *Record) Verdict {
+	if s.fragment == nil {
+		r.Miss("nothing here")
+		return s.verdict
+	}
+	r.Attach(s.fragment, s.network)
+	return s.verdict
+}
+
+// fragment makes one of pairs of key and value; canonical keys are mapped.
+func fragment(source string, pairs ...string) *Fragment {
+	b := NewBuilder(&Origin{Source: source, Name: source})
+	for i := 0; i < len(pairs); i += 2 {
+		k := KeyOf(pairs[i])
+		b.Add(Field{Key: pairs[i], Value: pairs[i+1], Canon: k}).Canonical(k, pairs[i+1])
+	}
+	return b.Build()
+}
+
+// fetcher knows a subject once it has fetched it, which takes until gate is closed or the chain is.
+type fetcher struct {
+	gate    chan struct{}
+	err     error
+	fetches atomic.Int32
+	ended   atomic.Int32
+	known   sync.Map
+}
+
+func newFetcher() *fetcher { return &fetcher{gate: make(chan struct{})} }
+
+func (f *fetcher) Add(q *Query, r *Record) Verdict {
+	if _, ok := f.known.Load(q.Subject.Key()); !ok {
+		r.Note(Unfetched, "not here yet")
+		return Pending
+	}
+	r.Set("registrar", "Example Registrar")
+	return Next
+}
+
+func (f *fetcher) Fetch(ctx context.Context, s Subject) error {
+	f.fetches.Add(1)
+	defer f.ended.Add(1)
+	select {
+	case <-f.gate:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if f.err == nil {
+		f.known.Store(s, true)
+	}
+	return f.err
+}
+
+// lifecycle counts how often it is opened and closed.
+type lifecycle struct {
+	static
+	openErr        error
+	opened, closed int
+}
+
+func (l *lifecycle) Open(context.Context) error { l.opened++; return l.openErr }
+func (l *lifecycle) Close() error               { l.closed++; return nil }
+func (l *lifecycle) Status() Status             { return Status{Kind: "lifecycle", Records: 7} }
+
+var ctx = context.Background()
+
+func subject(t testing.TB, s string) Subject {
+	t.Helper()
+	sub, err := ParseSubject(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sub
+}
+
+func sources(r *Record) string {
+	var names []string
+	for _, p := range r.Parts() {
+		names = append(names, p.Source)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestChainAsksInOrderUntilStop(t *testing.T) {
+	a, b, c := fragment("test", "k", "a"), fragment("test", "k", "b"), fragment("test", "k", "c")
+	for _, tt := range []struct {
+		verdicts [3]Verdict
+		want     string
+	}{
+		{[3]Verdict{Next, Next, Next}, "one two three"},
+		{[3]Verdict{Next, Stop, Next}, "one two"},
+		{[3]Verdict{Stop, Next, Next}, "one"},
+		{[3]Verdict{Pending, Next, Stop}, "one two three"}, // Pending from a source that cannot fetch is Next
+	} {
+		chain := NewChain("test",
+			Link{"one", &static{a, netip.Prefix{}, tt.verdicts[0]}},
+			Link{"two", &static{b, netip.Prefix{}, tt.verdicts[1]}},
+			Link{"three", &static{c, netip.Prefix{}, tt.verdicts[2]}})
+		if got := sources(chain.Answer(ctx, subject(t, "example.org"), time.Hour)); got != tt.want {
+			t.Errorf("verdicts %v: parts of %q, want %q", tt.verdicts, got, tt.want)
+		}
+	}
+}
+
+func TestChainMissTextOnlyFromASourceThatIsAlone(t *testing.T) {
+	miss, hit := &static{}, &static{fragment: fragment("test", "k", "v")}
+	for _, tt := range []struct {
+		name  string
+		chain *Chain
+		want  string
+	}{
+		{"alone", NewChain("", Link{"a", miss}), "nothing here"},
+		{"two", NewChain("", Link{"a", miss}, Link{"b", miss}), ""},
+		{"found", NewChain("", Link{"a", hit}), ""},
+	} {
+		if got := tt.chain.Answer(ctx, subject(t, "example.org"), 0).MissText(); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestChainFetchesOnceForAll(t *testing.T) {
+	const askers = 1000
+	f := newFetcher()
+	chain := NewChain("", Link{"registration", f})
+	var waiting, done sync.WaitGroup
+	waiting.Add(askers)
+	for i := range askers {
+		done.Go(func() {
+			waiting.Done()
+			s := subject(t, []string{"example.org", "Example.ORG"}[i%2]) // the same, written differently
+			if r := chain.Answer(ctx, s, time.Minute); r.Value(Registrar) != "Example Registrar" || len(r.Notes()) != 0 {
+				t.Errorf("got %s", r.AppendJSON(nil))
+			}
+		})
+	}
+	waiting.Wait()
+	close(f.gate)
+	done.Wait()
+	if n := f.fetches.Load(); n != 1 {
+		t.Errorf("%d fetches for %d askers, want 1", n, askers)
+	}
+}
+
+// slowAsker runs the chain, and comes to fetch only after another query's fetch is done.
+type slowAsker struct {
+	*fetcher
+	asked chan struct{} // closed when the first Add has said Pending
+	once  sync.Once
+}
+
+func (s *slowAsker) Add(q *Query, r *Record) Verdict {
+	v := s.fetcher.Add(q, r)
+	s.once.Do(func() {
+		close(s.asked)
+		s.known.Store(q.Subject.Key(), true) // what a fetch for someone else does meanwhile
+	})
+	return v
+}
+
+func TestChainDoesNotFetchWhatCameMeanwhile(t *testing.T) {
+	f := &slowAsker{fetcher: newFetcher(), asked: make(chan struct{})}
+	close(f.gate)
+	chain := NewChain("", Link{"registration", f})
+	r := chain.Answer(ctx, subject(t, "example.org"), time.Minute)
+	if r.Value(Registrar) == "" || f.fetches.Load() != 0 {
+		t.Errorf("%d fetches, %s", f.fetches.Load(), r.AppendJSON(nil))
+	}
+}
+
+func TestChainWaitsUntilTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFetcher()
+		chain := NewChain("", Link{"static", &static{fragment: fragment("test", "k", "v")}}, Link{"registration", f})
+		s := subject(t, "example.org")
+
+		start := time.Now()
+		r := chain.Answer(ctx, s, 2*time.Second)
+		if d := time.Since(start); d != 2*time.Second {
+			t.Errorf("waited %v, want 2s", d)
+		}
+		if len(r.Notes()) != 1 || r.Notes()[0] != (Note{"registration", Unfetched, "not here yet"}) || sources(r) != "static" {
+			t.Errorf("at the deadline: %s", r.AppendJSON(nil))
+		}
+
+		// The fetch outlives the query that caused it.
+		close(f.gate)
+		synctest.Wait()
+		start = time.Now()
+		if r := chain.Answer(ctx, s, 0); r.Value(Registrar) == "" || f.fetches.Load() != 1 || time.Since(start) != 0 {
+			t.Errorf("after the fetch: %s", r.AppendJSON(nil))
+		}
+	})
+}
+
+func TestChainDoesNotWaitUnasked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFetcher()
+		chain := NewChain("", Link{"registration", f})
+		start := time.Now()
+		chain.Answer(ctx, subject(t, "example.org"), 0)
+		synctest.Wait()
+		if time.Since(start) != 0 || f.fetches.Load() != 1 {
+			t.Errorf("took %v, %d fetches under way, want none and 1", time.Since(start), f.fetches.Load())
+		}
+		canceled, cancel := context.WithCancel(ctx)
+		cancel()
+		chain.Answer(canceled, subject(t, "example.org"), time.Hour)
+		if time.Since(start) != 0 {
+			t.Errorf("waited %v for a caller that is gone", time.Since(start))
+		}
+		close(f.gate)
+	})
+}
+
+func TestChainOfflineAndStoppedFetchNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFetcher()
+		chain := NewChain("", Link{"registration", f})
+		q := Query{Subject: subject(t, "example.org"), Wait: time.Now().Add(time.Hour), Offline: true}
+		r := new(Record)
+		chain.Lookup(ctx, &q, r)
+		if len(r.Notes()) != 1 {
+			t.Errorf("offline: %s", r.AppendJSON(nil))
+		}
+		stopped := NewChain("", Link{"registration", f}, Link{"records", &static{fragment("records", "k", "v"), netip.Prefix{}, Stop}})
+		if r := stopped.Answer(ctx, q.Subject, time.Hour); sources(r) != "records" {
+			t.Errorf("stopped: %s", r.AppendJSON(nil))
+		}
+		synctest.Wait()
+		if n := f.fetches.Load(); n != 0 {
+			t.Errorf("%d fetches, want none", n)
+		}
+	})
+}
+
+func TestChainBoundsFetches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, other := newFetcher(), newFetcher()
+		chain := NewChain("", Link{"registration", f}, Link{"other", other})
+		for i := range maxFetches / 2 {
+			chain.Answer(ctx, DomainOf(fmt.Sprintf("%d.example.org", i)), 0)
+		}
+		synctest.Wait()
+		want := Note{"registration", Unfetched, "too many lookups under way"}
+		for _, wait := range []time.Duration{0, time.Second} {
+			r := chain.Answer(ctx, DomainOf("one-more.example.org"), wait)
+			if !slices.Contains(r.Notes(), want) {
+				t.Errorf("with %d fetches under way, waiting %v: notes %v", maxFetches, wait, r.Notes())
+			}
+		}
+		close(f.gate)
+		close(other.gate)
+		synctest.Wait()
+		if r := chain.Answer(ctx, DomainOf("one-more.example.org"), time.Second); r.Value(Registrar) == "" || len(r.Notes()) != 0 {
+			t.Errorf("once they are done: %s", r.AppendJSON(nil))
+		}
+	})
+}
+
+func TestChainKeepsTheNoteOfAFullHouseOverTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newFetcher(), newFetcher()
+		chain := NewChain("", Link{"a", a}, Link{"b", b})
+		for i := range maxFetches - 1 { // all but one place is taken
+			chain.flights[flight{0, DomainOf(fmt.Sprintf("%d.example.org", i))}] = nil
+		}
+		r := chain.Answer(ctx, DomainOf("example.org"), time.Second)
+		want := []Note{{"a", Unfetched, "not here yet"}, {"b", Unfetched, "not here yet"}, {"b", Unfetched, "too many lookups under way"}}
+		if !slices.Equal(r.Notes(), want) {
+			t.Errorf("notes %v, want %v", r.Notes(), want)
+		}
+		close(a.gate)
+	})
+}
+
+func TestChainReportsFetchErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFetcher()
+		f.err = errors.New("throttled")
+		close(f.gate)
+		chain := NewChain("", Link{"static", &static{}}, Link{"registration", f})
+		var heard []string
+		chain.OnFetchError = func(source string, s Subject, err error) {
+			heard = append(heard, fmt.Sprintf("%s %v: %v", source, s, err))
+		}
+		chain.Answer(ctx, subject(t, "example.org"), time.Second)
+		if want := []string{"registration example.org: throttled"}; !slices.Equal(heard, want) {
+			t.Errorf("heard %q, want %q", heard, want)
+		}
+	})
+}
+
+func TestChainOpensOnceAndCloseEndsFetches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, f := new(lifecycle), newFetcher()
+		chain := NewChain("lan", Link{"l", l}, Link{"registration", f})
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				if err := chain.Open(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if ss := chain.Status(); l.opened != 1 || len(ss) != 2 || ss[0].Name != "l" || ss[0].Records != 7 || ss[1].Kind != "" {
+			t.Errorf("opened %d times, status %+v", l.opened, ss)
+		}
+		chain.Answer(ctx, subject(t, "example.org"), 0)
+		synctest.Wait()
+		if err := chain.Close(); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if l.closed != 1 || f.ended.Load() != 1 {
+			t.Errorf("closed %d times, %d fetches ended, want 1 and 1", l.closed, f.ended.Load())
+		}
+		start := time.Now()
+		chain.Answer(ctx, subject(t, "example.net"), time.Hour)
+		if f.fetches.Load() != 1 || time.Since(start) != 0 {
+			t.Errorf("a closed chain fetches, or is waited for %v", time.Since(start))
+		}
+	})
+}
+
+func TestChainOpenFails(t *testing.T) {
+	bad, never := &lifecycle{openErr: errors.New("no such folder")}, new(lifecycle)
+	chain := NewChain("", Link{"bad", bad}, Link{"never", never})
+	for range 2 {
+		if err := chain.Open(ctx); !errors.Is(err, bad.openErr) || !strings.Contains(err.Error(), "opening source bad") {
+			t.Errorf("error %v", err)
+		}
+	}
+	if bad.opened != 1 || never.opened != 0 {
+		t.Errorf("opened %d and %d times, want 1 and 0", bad.opened, never.opened)
+	}
+}
+
+func TestChainOfTooManySourcesPanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("made a chain of more than MaxLinks sources")
+		}
+	}()
+	NewChain("", make([]Link, MaxLinks+1)...)
+}
