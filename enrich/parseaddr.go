@@ -143,15 +143,18 @@ func numericReason(s string, short bool) string {
 func isNumeric(label string) bool { return label != "" && classify(label) == digit || isHex(label) }
 
 func isHex(label string) bool {
-	return len(label) > 1 && len(label) <= len("0xffffffff") && label[0] == '0' && label[1]|0x20 == 'x' && strings.Trim(label[2:], "0123456789abcdefABCDEF") == ""
+	return len(label) > 1 && len(label) <= len("0xffffffff") && label[0] == '0' && label[1]|0x20 == 'x' &&
+		strings.Trim(label[2:], hexSet) == ""
 }
+
+const hexSet = "0123456789abcdefABCDEF"
 
 // looksIPv6 reports whether a word has only what an IPv6 address has, and is no hardware address, which could be a name.
 func looksIPv6(s string) bool {
 	s, _, _ = strings.Cut(unwrap(s), "%")
 	colons := strings.Count(s, ":")
 	mac := len(s) == len("00:00:5e:00:53:00") && colons == 5
-	return colons > 1 && !mac && strings.Trim(s, "0123456789abcdefABCDEF:.") == ""
+	return colons > 1 && !mac && strings.Trim(s, hexSet+":.") == ""
 }
 
 // parseAS reads an AS number: decimal, with or without AS or ASN before it, or asdot with it (RFC 5396). ok says that it is

@@ -17,7 +17,8 @@ const (
 
 // lookup maps U-labels to A-labels as a client that looks a name up does (RFC 5891 §5, UTS 46). What ASCII may be in a label is
 // checked here, since underscores and hyphens in odd places are in use.
-var lookup = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false), idna.StrictDomainName(false), idna.CheckHyphens(false))
+var lookup = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false),
+	idna.StrictDomainName(false), idna.CheckHyphens(false))
 
 // DomainOf is the Subject of a domain name that the caller has from the wire or a file: in A-labels, in any case, with or
 // without the final dot, in the presentation form of RFC 1035 §5.1 if it has odd bytes. It checks no more than length and that
