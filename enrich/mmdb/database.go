@@ -55,13 +55,18 @@ var (
 // metadataRoom is how far before the end of a file its metadata may start.
 const metadataRoom = 128 << 10
 
-// load reads the file at path and walks all of it: what it does not refuse answers every query. Neither a panic nor unbounded
-// time or memory comes of any file. The time is about 1 µs a field of each distinct record.
-func load(ctx context.Context, path string, lim limits) (db *database, err error) {
+// load reads the file at path.
+func load(ctx context.Context, path string, lim limits) (*database, error) {
 	file, err := readFile(path, lim.maxFile)
 	if err != nil {
 		return nil, err
 	}
+	return parse(ctx, filepath.Base(path), file, lim)
+}
+
+// parse walks all of a file: what it does not refuse answers every query. Neither a panic nor unbounded time or memory comes of
+// any file. The time is some 100 ns a field of each distinct record. The file is not kept.
+func parse(ctx context.Context, name string, file []byte, lim limits) (db *database, err error) {
 	// Whatever a broken file may bring out in a decoder, it is a fault of the file, not the end of the server.
 	defer func() {
 		if p := recover(); p != nil {
@@ -87,7 +92,7 @@ func load(ctx context.Context, path string, lim limits) (db *database, err error
 		data: slices.Clone(file[start:end]), // the file's own tree is not needed any more
 	}
 	db.origin = &enrich.Origin{
-		Source: "mmdb", Name: enrich.Clean(filepath.Base(path)), Built: buildTime(m.BuildEpoch), Attribution: lim.attribution,
+		Source: "mmdb", Name: enrich.Clean(name), Built: buildTime(m.BuildEpoch), Attribution: lim.attribution,
 	}
 	if db.origin.Attribution == "" {
 		db.origin.Attribution = attribution(&m)
