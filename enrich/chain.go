@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -177,12 +178,21 @@ func (c *Chain) start(k flight, f Fetcher) <-chan struct{} {
 		if c.ctx.Err() != nil || !c.stillPending(k) {
 			return
 		}
-		err := f.Fetch(c.ctx, k.subject)
-		if err != nil && c.OnFetchError != nil {
+		if err := c.guarded(f, k.subject); err != nil && c.OnFetchError != nil {
 			c.OnFetchError(c.links[k.link].Name, k.subject, err)
 		}
 	}()
 	return done
+}
+
+// guarded is Fetch with a panic made an error: what one source could not do takes no server down.
+func (c *Chain) guarded(f Fetcher, s Subject) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f.Fetch(c.ctx, s)
 }
 
 // stillPending asks again, now that nobody else can start this fetch: the query that wants it may have run the chain before

@@ -368,3 +368,21 @@ func TestChainOfTooManySourcesPanics(t *testing.T) {
 	}()
 	NewChain("", make([]Link, MaxLinks+1)...)
 }
+
+type panics struct{ pending }
+
+func (panics) Fetch(context.Context, Subject) error { panic("no such table") }
+
+type pending struct{}
+
+func (pending) Add(*Query, *Record) Verdict { return Pending }
+
+func TestFetchPanicIsAnError(t *testing.T) {
+	c := NewChain("", Link{"panics", panics{}})
+	said := make(chan string, 1)
+	c.OnFetchError = func(source string, s Subject, err error) { said <- source + ": " + err.Error() }
+	c.Answer(context.Background(), ASOf(64496), 5*time.Second)
+	if got := <-said; !strings.HasPrefix(got, "panics: panic: no such table\n") {
+		t.Errorf("the owner of the source heard %q", got)
+	}
+}
