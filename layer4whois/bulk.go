@@ -36,12 +36,14 @@ func (c *session) bulk(q *query) {
 	c.in.room(4096)
 	c.out = append(append(c.out[:0], "Bulk mode; "...), c.srv.opt.Host...)
 	c.out = c.srv.opt.Now().UTC().AppendFormat(c.out, " [2006-01-02 15:04:05 +0000]\n")
+	since := c.since
 	err := c.bulkLines(&b)
 	if err != nil {
 		b.errors++
 		c.out = b.dialect.AppendError(c.out, errLineLong.with(errLineLong.Detail, b.line+1))
 	}
 	c.bulkFlush(&b)
+	c.since = since
 	c.report(Access{Dialect: b.dialect.Name(), Outcome: Bulk, Bytes: b.bytes, Lines: b.lines, Found: b.found, Errors: b.errors}, "begin")
 }
 

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,7 +157,7 @@ func (s *Server) ServeConn(conn net.Conn) {
 
 // admit decides whether a client may ask, and counts its connection where it may.
 func (s *Server) admit(c *session) *Error {
-	a := c.client.Addr().Unmap()
+	a := c.client.Addr().WithZone("")
 	switch known := a.IsValid(); {
 	case known && (s.deny != nil && s.deny.Lookup(a) || s.allow != nil && !s.allow.Lookup(a)):
 		return errDenied.with("for "+a.String(), 0)
@@ -247,4 +246,4 @@ func (s *Server) leave(c *session) {
 }
 
 // describe is what the server says about itself to -q version.
-func (s *Server) describe() string { return strings.TrimSpace(s.opt.Host + " WHOIS server (RFC 3912)") }
+func (s *Server) describe() string { return s.opt.Host + " WHOIS server (RFC 3912)" }
