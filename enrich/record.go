@@ -128,8 +128,28 @@ func (r *Record) Notes() []Note { return r.notes }
 // MissText is what [Record.Miss] set, where the chain consists of that source alone and nothing was found; else empty.
 func (r *Record) MissText() string { return r.miss }
 
-// Found reports whether a source other than the compiled-in registries had data.
-func (r *Record) Found() bool { return r.found }
+// Found reports whether a source other than the compiled-in registries had data, suppressed fields not counted.
+func (r *Record) Found() bool {
+	if !r.found || !r.special {
+		return r.found
+	}
+	for _, p := range r.parts {
+		if !p.Fragment.origin.Baseline && (r.Intact(p.Fragment) || r.shows(p.Fragment)) {
+			return true
+		}
+	}
+	return false
+}
+
+// shows reports whether f has a field that is not suppressed.
+func (r *Record) shows(f *Fragment) bool {
+	for i := range f.fields {
+		if !r.Suppresses(f, f.fields[i].Canon) {
+			return true
+		}
+	}
+	return f.verbatim != ""
+}
 
 // Special reports whether the subject lies in a special-purpose block that is not globally reachable.
 func (r *Record) Special() bool { return r.special }

@@ -169,3 +169,31 @@ func BenchmarkLookup(b *testing.B) {
 		chain.Lookup(ctx, &q, &r)
 	}
 }
+
+// TestFoundIgnoresSuppressed: a database that knows nothing about 192.0.2.0/24 but a country it invented has no data.
+func TestFoundIgnoresSuppressed(t *testing.T) {
+	special := NewBuilder(&Origin{Source: "iana", Baseline: true}).Field("special_purpose", "Documentation").Special().Build()
+	db := &Origin{Source: "mmdb"}
+	invented := NewBuilder(db).Add(Field{Key: "country_code", Value: "US", Canon: CountryCode}).Canonical(CountryCode, "US").Build()
+	own := NewBuilder(db).Add(Field{Key: "country_code", Value: "US", Canon: CountryCode}).Canonical(CountryCode, "US").
+		Field("site", "Berlin").Build()
+	for _, test := range []struct {
+		name  string
+		parts []*Fragment
+		want  bool
+	}{
+		{"the registry alone", []*Fragment{special}, false},
+		{"a country beside it", []*Fragment{special, invented}, false},
+		{"a country without it", []*Fragment{invented}, true},
+		{"a field of the operator's beside it", []*Fragment{special, own}, true},
+	} {
+		var r Record
+		r.Reset(ASOf(64496))
+		for _, f := range test.parts {
+			r.Attach(f, netip.Prefix{})
+		}
+		if got := r.Found(); got != test.want {
+			t.Errorf("%s: found %v, want %v", test.name, got, test.want)
+		}
+	}
+}
