@@ -52,7 +52,7 @@ func (b *bench) bulk(whence *server, w io.Writer) error {
 	fmt.Fprintf(w, "\nBulk, one connection: %d lines, median of %d rounds; the loops read a file and write to /dev/null\n\n", b.lines, b.rounds)
 	table(w, contenders, "line", false, refs...)
 	fmt.Fprintln(w)
-	verdict(w, "server CPU µs/line, one line", med(contenders[1], cpuOf), budgetLine)
+	verdict(w, "server CPU µs/line, one line (the budget's figure is of the machine it was set on)", med(contenders[1], cpuOf), budgetLine)
 	if len(refs) > 1 {
 		verdict(w, "server CPU, × the C loop, one line", contenders[1].ratio(refs[1]), 1)
 	}
