@@ -31,7 +31,11 @@ func TestManifest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasPrefix(reflect.TypeOf(info.New()).Elem().PkgPath(), modulePath) {
+		module := reflect.TypeOf(info.New())
+		if module.Kind() == reflect.Pointer {
+			module = module.Elem()
+		}
+		if strings.HasPrefix(module.PkgPath(), modulePath) {
 			ours = append(ours, id)
 		}
 	}
