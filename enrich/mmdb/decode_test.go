@@ -204,7 +204,7 @@ func TestAttribution(t *testing.T) {
 		"mmdb/ipinfo-lite-sample/ipinfo_lite_sample.mmdb": "https://ipinfo.io",
 		"mmdb/dbip-asn-lite.mmdb":                         "https://db-ip.com", // whose type says "compat=GeoLite2-ASN"
 		"mmdb-maxmind/test-data/GeoLite2-ASN-Test.mmdb":   "https://www.maxmind.com",
-		"mmdb/lite-composite.mmdb":                        "", // "Not an IPinfo product."
+		"mmdb/asn-country.mmdb":                           "",
 	} {
 		db, err := load(context.Background(), testdata.Path(t, strings.Split(file, "/")...), testLimits)
 		if err != nil {
@@ -216,6 +216,10 @@ func TestAttribution(t *testing.T) {
 		if db.origin.Name != file[strings.LastIndexByte(file, '/')+1:] || db.origin.Built.Year() < 2015 {
 			t.Errorf("%s: origin %+v", file, db.origin)
 		}
+	}
+	m := maxminddb.Metadata{DatabaseType: "composite", Description: map[string]string{"en": "Made of data. Not an IPinfo product."}}
+	if got := attribution(&m); got != "" {
+		t.Errorf("attribution %q for a database that only mentions IPinfo", got)
 	}
 }
 
@@ -255,10 +259,7 @@ func TestSystems(t *testing.T) {
 
 func TestSystemsOfComposite(t *testing.T) {
 	path := testdata.Path(t, "mmdb", "lite-composite.mmdb")
-	db, err := load(context.Background(), path, testLimits)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := sourceOf(t, path).current.Load().databases[0]
 	f, _ := db.system(15169)
 	if f == nil || f.Value(enrich.ASName) != "Google LLC" || f.Value(enrich.ASDomain) != "google.com" ||
 		f.Value(enrich.CountryCode) != "US" {

@@ -59,7 +59,7 @@ func samples(r *maxminddb.Reader, n int) []netip.Addr {
 }
 
 func TestLookupAgreesWithReader(t *testing.T) {
-	n := 20_000
+	n := 5000
 	if testing.Short() {
 		n = 1000
 	}
