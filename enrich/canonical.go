@@ -22,6 +22,8 @@ const (
 	NameServers              // list: delegated name servers, lower case, no final dot
 	RegStatus                // list: EPP status codes (RFC 5731, RFC 8056 spelling)
 	Rank                     // position in a popularity list, 1 is first
+	FreqAverage              // how usual the name's pairs of characters are, their mean in percent: a number
+	FreqWord                 // the same over all pairs together: a number
 	FirstSeen                // first sighting, RFC 3339 in UTC
 	LastSeen                 // last sighting, RFC 3339 in UTC
 	numKeys
@@ -31,7 +33,7 @@ var keyNames = [numKeys]string{
 	ASN: "asn", ASName: "as_name", ASDomain: "as_domain", CountryCode: "country_code", Country: "country",
 	ContinentCode: "continent_code", Continent: "continent", Registry: "registry", Registrar: "registrar", Created: "created",
 	Updated: "updated", Expires: "expires", NameServers: "name_servers", RegStatus: "status", Rank: "rank",
-	FirstSeen: "first_seen", LastSeen: "last_seen",
+	FreqAverage: "freq_avg", FreqWord: "freq_word", FirstSeen: "first_seen", LastSeen: "last_seen",
 }
 
 var keyByName = func() map[string]Key {

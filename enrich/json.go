@@ -59,7 +59,7 @@ func (r *Record) appendCanonical(b []byte, k Key, v string) []byte {
 			}
 		}
 		return append(b, ']')
-	case Rank:
+	case Rank, FreqAverage, FreqWord:
 		if isJSONNumber(v) {
 			return append(b, v...)
 		}

@@ -155,14 +155,14 @@ func (r *Record) shows(f *Fragment) bool {
 func (r *Record) Special() bool { return r.special }
 
 // Suppresses reports whether a field of f is not to be shown since the subject lies in a special-purpose block: a country or
-// an AS that another source names for it.
+// an AS that a database names for it. What the operator wrote is not suppressed.
 func (r *Record) Suppresses(f *Fragment, k Key) bool {
-	return r.special && !f.special && 1<<k&geographic != 0
+	return r.special && !f.special && f.verbatim == "" && 1<<k&geographic != 0
 }
 
 // Intact reports whether f has no field that is suppressed, so that it can be shown as it was rendered.
 func (r *Record) Intact(f *Fragment) bool {
-	return !r.special || f.special || f.mask&geographic == 0
+	return !r.special || f.special || f.verbatim != "" || f.mask&geographic == 0
 }
 
 // Value is the canonical field k: of the first source that has it, unless it is suppressed; empty where none has. The values
