@@ -64,6 +64,17 @@ func Keys() []Key {
 	return ks
 }
 
+// KeySet is a set of canonical fields.
+type KeySet uint32
+
+// SetOf is the set of ks.
+func SetOf(ks ...Key) (set KeySet) {
+	for _, k := range ks {
+		set |= 1 << k
+	}
+	return set
+}
+
 // geographic are the fields that a special-purpose block suppresses: no country routes 192.168.0.0/16, and no AS announces it,
 // whatever a database invents for it.
 const geographic = 1<<ASN | 1<<ASName | 1<<ASDomain | 1<<CountryCode | 1<<Country | 1<<ContinentCode | 1<<Continent

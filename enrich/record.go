@@ -14,7 +14,7 @@ type Record struct {
 	parts   []Part
 	notes   []Note
 	miss    string
-	mask    uint32 // canonical fields that some part has
+	mask    KeySet // canonical fields that some part has
 	special bool
 	found   bool
 

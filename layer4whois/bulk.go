@@ -27,7 +27,7 @@ type bulkQuery struct {
 // here, since an interactive client waits for it. Nothing is done per line but the lookup and the text: no clock is read, no
 // deadline set, no memory allocated.
 func (c *session) bulk(q *query) {
-	b := bulkQuery{line: 1, taken: 1, form: cymru{colsBulk}}
+	b := bulkQuery{line: 1, taken: 1, form: cymru{cols: colsBulk}}
 	b.dialect = &b.form
 	if q.dialect != nil {
 		b.dialect = q.dialect
@@ -122,7 +122,7 @@ func (c *session) bulkLine(b *bulkQuery, line string) (end bool) {
 		}
 	}
 	from := len(c.out)
-	outcome, code := c.bulkAnswer(b, s, err)
+	outcome, code := c.bulkAnswer(b, line, s, err)
 	b.lines++
 	switch outcome {
 	case Found:
@@ -137,7 +137,7 @@ func (c *session) bulkLine(b *bulkQuery, line string) (end bool) {
 }
 
 // bulkAnswer appends the answer to one line, which is s, or err where it could not be read.
-func (c *session) bulkAnswer(b *bulkQuery, s enrich.Subject, err error) (o Outcome, code int) {
+func (c *session) bulkAnswer(b *bulkQuery, line string, s enrich.Subject, err error) (o Outcome, code int) {
 	columns := b.dialect == &b.form
 	if k := s.Kind(); err != nil || columns && k != enrich.Address && k != enrich.Prefix && k != enrich.AS {
 		detail := ""
@@ -154,6 +154,10 @@ func (c *session) bulkAnswer(b *bulkQuery, s enrich.Subject, err error) (o Outco
 		return None, errNoEntries.Code
 	}
 	if columns {
+		b.form.written = ""
+		if s.Kind() == enrich.Address && s.Addr().Is6() && isHexAddress(line) {
+			b.form.written = line
+		}
 		if b.form.cols&colHeader != 0 && !b.headed {
 			b.headed = true
 			c.out = b.form.AppendAnswer(c.out, &c.rec, 0)
@@ -167,6 +171,16 @@ func (c *session) bulkAnswer(b *bulkQuery, s enrich.Subject, err error) (o Outco
 		return Found, 0
 	}
 	return None, 0
+}
+
+// isHexAddress reports that a line is an IPv6 address and nothing but: without zone, brackets or a time stamp.
+func isHexAddress(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > ':') && (c|0x20 < 'a' || c|0x20 > 'f') && c != '.' {
+			return false
+		}
+	}
+	return true
 }
 
 // isWord reports that a line has the looks of an option: it begins and ends with a letter, and is no address or domain.

@@ -12,7 +12,10 @@ import (
 //
 //	AS      | IP               | BGP Prefix          | CC | Registry | Allocated  | AS Name
 //	15169   | 8.8.8.8          | 8.8.8.0/24          | US | NA       | NA         | Google LLC
-type cymru struct{ cols column }
+type cymru struct {
+	cols    column
+	written string // the address as it was sent, which clients look for in the row; empty where it is canonical
+}
 
 // column is a set of columns and what goes with them.
 type column uint8
@@ -35,7 +38,7 @@ const (
 	colsBulk   = colName
 )
 
-var cymruDefault = cymru{colsSingle}
+var cymruDefault = cymru{cols: colsSingle}
 
 // cymruOptions are the service's options: a letter for a query, a word for a line in bulk, and what it sets or clears.
 var cymruOptions = []struct {
@@ -144,22 +147,26 @@ func (c *cymru) appendHeader(dst []byte, address bool) []byte {
 }
 
 func (c *cymru) appendAddress(dst []byte, r *enrich.Record, width int) []byte {
-	asn, cc := r.Value(enrich.ASN), r.Value(enrich.CountryCode)
-	dst = append(pad(dst, strings.TrimPrefix(asn, "AS"), widthAS), " | "...)
+	v := valuesOf(r)
+	dst = append(dst, v.as...)
 	at := len(dst)
-	dst = padFrom(r.Subject().Addr().AppendTo(dst), at, width)
-	dst = append(dst, " | "...)
+	if c.written != "" {
+		dst = append(dst, c.written...)
+	} else {
+		dst = appendAddr(dst, r.Subject().Addr())
+	}
+	dst = append(padFrom(dst, at, width), " | "...)
 	if c.cols&colPrefix != 0 {
 		// What no AS announces has no BGP prefix, though a registry knows its block; a country-only database has networks.
-		if p := r.Network(); p.IsValid() && (asn != "" || cc != "") {
+		if p := r.Network(); p.IsValid() && v.known {
 			at = len(dst)
-			dst = padFrom(p.AppendTo(dst), at, widthPrefix)
+			dst = padFrom(appendPrefix(dst, p), at, widthPrefix)
 		} else {
 			dst = pad(dst, "", widthPrefix)
 		}
 		dst = append(dst, " | "...)
 	}
-	return c.appendCommon(dst, r, cc)
+	return c.appendCommon(dst, r, v)
 }
 
 func (c *cymru) appendAS(dst []byte, r *enrich.Record) []byte {
@@ -168,13 +175,66 @@ func (c *cymru) appendAS(dst []byte, r *enrich.Record) []byte {
 		dst = strconv.AppendUint(dst, uint64(r.Subject().ASN()), 10)
 		dst = append(padFrom(dst, at, widthAS), " | "...)
 	}
-	return c.appendCommon(dst, r, r.Value(enrich.CountryCode))
+	return c.appendCommon(dst, r, valuesOf(r))
+}
+
+// values are the columns that come from databases, filled up to their width, with the bar after them.
+type values struct {
+	as, cc, name []byte
+	known        bool // there is an AS or a country
+}
+
+var (
+	cymruForm  = enrich.NewForm()
+	cymruKeys  = enrich.SetOf(enrich.ASN, enrich.CountryCode, enrich.ASName)
+	noneOfThem = values{as: []byte("NA      | "), cc: []byte("NA | "), name: []byte("NA")}
+)
+
+// valuesOf takes the columns from the one fragment that has them, rendered once. Where several have, they are put together.
+func valuesOf(r *enrich.Record) values {
+	var from *enrich.Fragment
+	for _, p := range r.Parts() {
+		if f := p.Fragment; f.Has(cymruKeys) && (f.Special() || r.Intact(f)) {
+			if from != nil {
+				return valuesIn(appendValues(nil, r))
+			}
+			from = f
+		}
+	}
+	if from == nil {
+		return noneOfThem
+	}
+	return valuesIn(from.Form(cymruForm, func(dst []byte, f *enrich.Fragment) []byte { return appendValues(dst, f) }))
+}
+
+// appendValues appends the columns, the lengths of the first two before them.
+func appendValues(dst []byte, from interface{ Value(enrich.Key) string }) []byte {
+	const longest = 100 // an operator's record may say anything; a column's length must fit a byte
+	asn, cc := from.Value(enrich.ASN), from.Value(enrich.CountryCode)
+	asn, cc = asn[:min(len(asn), longest)], cc[:min(len(cc), longest)]
+	if asn == "" && cc == "" {
+		dst = append(dst, 0)
+	} else {
+		dst = append(dst, 1)
+	}
+	at := len(dst)
+	dst = append(dst, 0, 0)
+	dst = append(pad(dst, strings.TrimPrefix(asn, "AS"), widthAS), " | "...)
+	dst[at] = byte(len(dst) - at - 2)
+	dst = append(pad(dst, cc, widthCC), " | "...)
+	dst[at+1] = byte(len(dst) - at - 2)
+	return pad(dst, from.Value(enrich.ASName), 0)
+}
+
+func valuesIn(b []byte) values {
+	as, cc := 3+int(b[1]), 3+int(b[2])
+	return values{known: b[0] != 0, as: b[3:as], cc: b[as:cc], name: b[cc:]}
 }
 
 // appendCommon appends the columns that rows of addresses and of ASes share.
-func (c *cymru) appendCommon(dst []byte, r *enrich.Record, cc string) []byte {
+func (c *cymru) appendCommon(dst []byte, r *enrich.Record, v values) []byte {
 	if c.cols&colCC != 0 {
-		dst = append(pad(dst, cc, widthCC), " | "...)
+		dst = append(dst, v.cc...)
 	}
 	if c.cols&colRegistry != 0 {
 		dst = append(pad(dst, r.Value(enrich.Registry), widthRegistry), " | "...)
@@ -183,7 +243,7 @@ func (c *cymru) appendCommon(dst []byte, r *enrich.Record, cc string) []byte {
 		dst = append(dst, "NA         | "...)
 	}
 	if c.cols&colName != 0 {
-		dst = pad(dst, r.Value(enrich.ASName), 0)
+		dst = append(dst, v.name...)
 	}
 	return endRow(dst)
 }

@@ -25,7 +25,7 @@ func (lines) AppendAnswer(dst []byte, r *enrich.Record, n int) []byte {
 		return append(append(dst, miss...), crlf...)
 	}
 	if p := r.Network(); p.IsValid() {
-		dst = append(p.AppendTo(append(dst, "route: "...)), crlf...)
+		dst = append(appendPrefix(append(dst, "route: "...), p), crlf...)
 	}
 	for _, p := range r.Parts() {
 		if r.Intact(p.Fragment) {

@@ -35,7 +35,7 @@ type query struct {
 // parseQuery understands a line that has no blanks around it. home is the server's dialect: where that is Cymru, every letter
 // is read as an option of Team Cymru's.
 func parseQuery(line string, home Dialect) query {
-	q := query{columns: cymru{colsSingle}, isCymru: home == Cymru}
+	q := query{columns: cymru{cols: colsSingle}, isCymru: home == Cymru}
 	if line == "" {
 		return q.fail(&errNoKey, "")
 	}

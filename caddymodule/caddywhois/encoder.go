@@ -47,15 +47,12 @@ var lines = buffer.NewPool()
 
 // EncodeEntry writes the line.
 func (*SimpleWHOISEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
-	var client, query string
+	flat := zapcore.NewMapObjectEncoder()
 	for _, f := range fields {
-		switch f.Key {
-		case "client_ip":
-			client = f.String
-		case "query":
-			query = f.String
-		}
+		f.AddTo(flat)
 	}
+	client, _ := flat.Fields["client_ip"].(string)
+	query, _ := flat.Fields["query"].(string)
 	b := lines.Get()
 	b.AppendTime(entry.Time, "2006-01-02 15:04:05,000")
 	b.AppendString(" WHOIS_SERVER ")
