@@ -86,7 +86,9 @@ func (c *session) lookup(q *query, d Dialect, a *Access) {
 		}
 	}
 	if err != nil {
-		c.refuse(d, errKey.with(err.Error(), 1), a)
+		if !c.missed(q.key, d, a) {
+			c.refuse(d, errKey.with(err.Error(), 1), a)
+		}
 		return
 	}
 	a.Subject, a.Outcome = s, None
@@ -112,6 +114,22 @@ func (c *session) lookup(q *query, d Dialect, a *Access) {
 	if v, miss := verbatim(&c.rec); a.Error == 0 && v == "" && miss == "" {
 		c.out = d.AppendFooter(c.out, c.srv.opt.Footer)
 	}
+}
+
+// missed answers what is no subject in the words of a source that is alone in its chain, if that has such words: simple-whois
+// says of anything that it has no record of it.
+func (c *session) missed(key string, d Dialect, a *Access) bool {
+	if len(c.srv.opt.Chain.Links()) != 1 {
+		return false
+	}
+	c.query = enrich.Query{Subject: enrich.NameOf(strings.Clone(key)), Offline: true}
+	c.srv.opt.Chain.Lookup(c.srv.ctx, &c.query, &c.rec)
+	if c.rec.MissText() == "" {
+		return false
+	}
+	c.out = d.AppendAnswer(c.out, &c.rec, 0)
+	a.Outcome = None
+	return true
 }
 
 // subjectOf is what a query is about.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -28,6 +29,8 @@ type MMDB struct {
 	MaxFileSize int64 `json:"max_file_size,omitempty"`
 	// How much memory decoded records may take, in bytes. Default: 64 MiB.
 	Cache int64 `json:"cache,omitempty"`
+	// How often the files are looked at where the file system does not notify of changes. Default: 30s.
+	Poll caddy.Duration `json:"poll,omitempty"`
 
 	*mmdb.Source `json:"-"`
 	hold         *hold[*mmdb.Source]
@@ -40,7 +43,8 @@ func (*MMDB) CaddyModule() caddy.ModuleInfo {
 
 // Provision takes the source from the configuration before this one, or makes it. Open reads the files.
 func (m *MMDB) Provision(ctx caddy.Context) error {
-	o := mmdb.Options{Languages: m.Languages, Attribution: m.Attribution, MaxFile: m.MaxFileSize, Keep: m.Cache}
+	o := mmdb.Options{Languages: m.Languages, Attribution: m.Attribution, MaxFile: m.MaxFileSize, Keep: m.Cache,
+		Poll: time.Duration(m.Poll)}
 	for _, file := range m.Files {
 		file, err := absolute(file)
 		if err != nil {
@@ -52,7 +56,7 @@ func (m *MMDB) Provision(ctx caddy.Context) error {
 		return errors.New("mmdb: no file is configured")
 	}
 	var err error
-	m.hold, err = acquire(fmt.Sprintf("mmdb %+q", []any{o.Patterns, o.Languages, o.Attribution, o.MaxFile, o.Keep}), ctx.Logger(),
+	m.hold, err = acquire(fmt.Sprintf("mmdb %+q", []any{o.Patterns, o.Languages, o.Attribution, o.MaxFile, o.Keep, o.Poll}), ctx.Logger(),
 		func() *mmdb.Source { return mmdb.New(o) })
 	if err == nil {
 		m.Source = m.hold.engine
@@ -76,6 +80,7 @@ func (m *MMDB) Cleanup() error { return m.hold.Close() }
 //		attribution   <text>
 //		max_file_size <size>
 //		cache         <size>
+//		poll          <duration>
 //	}
 func (m *MMDB) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the source's name
@@ -97,14 +102,25 @@ func (m *MMDB) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			m.MaxFileSize, err = parseSize(d, args[0])
 		case "cache":
 			m.Cache, err = parseSize(d, args[0])
+		case "poll":
+			m.Poll, err = parseDuration(d, args[0])
 		default:
-			err = d.Errf("mmdb has no option %q; it has languages, attribution, max_file_size and cache", option)
+			err = d.Errf("mmdb has no option %q; it has languages, attribution, max_file_size, cache and poll", option)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// parseDuration parses a duration above 0.
+func parseDuration(d *caddyfile.Dispenser, value string) (caddy.Duration, error) {
+	v, err := caddy.ParseDuration(value)
+	if err != nil || v <= 0 {
+		return 0, d.Errf("%q: no duration above 0, as in 30s", value)
+	}
+	return caddy.Duration(v), nil
 }
 
 // parseSize parses a number of bytes, with a unit if it has one.

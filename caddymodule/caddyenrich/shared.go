@@ -33,9 +33,18 @@ type shared[E engine] struct {
 // Destruct closes the engine when the last configuration has let it go.
 func (s *shared[E]) Destruct() error { return s.engine.Close() }
 
+// open opens the engine, or has the one that is open look at its files, of which those that are gone are let go: a reload is
+// when the operator says so.
 func (s *shared[E]) open() error {
-	// The engine outlives the configuration that opens it, and so must not end with its context.
-	s.once.Do(func() { s.err = s.engine.Open(context.Background()) })
+	first := false
+	s.once.Do(func() {
+		first = true
+		// The engine outlives the configuration that opens it, and so must not end with its context.
+		s.err = s.engine.Open(context.Background())
+	})
+	if r, ok := any(s.engine).(interface{ Refresh() }); ok && !first && s.err == nil {
+		r.Refresh()
+	}
 	return s.err
 }
 

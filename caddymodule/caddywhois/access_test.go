@@ -16,11 +16,17 @@ func TestSimpleWHOISEncoder(t *testing.T) {
 	a := layer4whois.Access{Client: netip.MustParseAddrPort("[::ffff:192.0.2.7]:4711"), Query: "test.com"}
 	at := time.Date(2016, 7, 16, 22, 46, 53, 214_000_000, time.Local)
 	enc := new(SimpleWHOISEncoder).CaddyModule().New().(zapcore.Encoder)
-	for _, fields := range [][]zap.Field{
-		{zap.Inline((*accessFields)(&a))},
-		{zap.String("client_ip", "192.0.2.7"), zap.String("query", "test.com")}, // as a filter passes them on
+	filtered := enc.Clone() // a filter adds the fields before the entry
+	zap.Inline((*accessFields)(&a)).AddTo(filtered)
+	for _, test := range []struct {
+		enc    zapcore.Encoder
+		fields []zap.Field
+	}{
+		{enc, []zap.Field{zap.Inline((*accessFields)(&a))}},
+		{enc, []zap.Field{zap.String("client_ip", "192.0.2.7"), zap.String("query", "test.com")}},
+		{filtered, nil},
 	} {
-		b, err := enc.Clone().EncodeEntry(zapcore.Entry{Time: at, Level: zapcore.InfoLevel, Message: "query"}, fields)
+		b, err := test.enc.EncodeEntry(zapcore.Entry{Time: at, Level: zapcore.InfoLevel, Message: "query"}, test.fields)
 		if err != nil {
 			t.Fatal(err)
 		}

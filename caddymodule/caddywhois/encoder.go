@@ -1,6 +1,8 @@
 package caddywhois
 
 import (
+	"maps"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap/buffer"
@@ -38,16 +40,18 @@ func (*SimpleWHOISEncoder) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// Clone returns an encoder of its own. Context fields are not part of the line, so there is nothing to copy.
-func (*SimpleWHOISEncoder) Clone() zapcore.Encoder {
-	return &SimpleWHOISEncoder{zapcore.NewMapObjectEncoder()}
+// Clone returns an encoder of its own with the fields that were added to this one, as a filter around it does.
+func (e *SimpleWHOISEncoder) Clone() zapcore.Encoder {
+	c := zapcore.NewMapObjectEncoder()
+	maps.Copy(c.Fields, e.Fields)
+	return &SimpleWHOISEncoder{c}
 }
 
 var lines = buffer.NewPool()
 
 // EncodeEntry writes the line.
-func (*SimpleWHOISEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
-	flat := zapcore.NewMapObjectEncoder()
+func (e *SimpleWHOISEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
+	flat := e.Clone().(*SimpleWHOISEncoder)
 	for _, f := range fields {
 		f.AddTo(flat)
 	}

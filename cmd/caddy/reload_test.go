@@ -237,19 +237,21 @@ func TestSimpleWHOISLog(t *testing.T) {
 		{"test.com", "Domain Name: TEST.COM\r\n\r\n"},
 		{"test.org", "Record not found\r\n"},
 		{"../audit.log", "Error\r\n"},
+		{"two words", "Record not found\r\n"},
+		{"nul\x00/../../etc/passwd", "Error\r\n"},
 	} {
 		if got := ask(t, address, test.query); got != test.want {
 			t.Errorf("%s: %q, want %q", test.query, got, test.want)
 		}
 	}
 	var log string
-	eventually(t, "three lines", func() bool {
+	eventually(t, "a line for each", func() bool {
 		b, _ := os.ReadFile(s.path("audit.log"))
 		log = string(b)
-		return strings.Count(log, "\n") == 3
+		return strings.Count(log, "\n") == 5
 	})
 	for i, line := range strings.Split(strings.TrimSpace(log), "\n") {
-		query := []string{"test.com", "test.org", "../audit.log"}[i]
+		query := []string{"test.com", "test.org", "../audit.log", "two words", "nul/../../etc/passwd"}[i]
 		stamp, rest, ok := strings.Cut(line, " WHOIS_SERVER INFO ")
 		if _, err := time.Parse("2006-01-02 15:04:05,000", stamp); !ok || err != nil || rest != "client_ip:127.0.0.1 requested_domain:"+query {
 			t.Errorf("line %d: %q (%v)", i, line, err)
