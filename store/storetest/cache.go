@@ -1,0 +1,124 @@
+package storetest
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/whence-project/whence/store"
+)
+
+// get wants that value, none if it is empty.
+func get(t *testing.T, c store.Cache, bucket, key, want string) (expires time.Time) {
+	t.Helper()
+	v, expires, ok := c.Get(bucket, key)
+	if ok != (want != "") || string(v) != want {
+		t.Errorf("%s/%s is %q, %v, want %q", bucket, key, v, ok, want)
+	}
+	return expires
+}
+
+func testCache(t *testing.T, open func() store.Store) {
+	s := open()
+	c := s.Cache()
+	hour := Now.Add(time.Hour)
+	get(t, c, "rdap", "example.org", "")
+	c.Put("rdap", "example.org", []byte("1"), hour)
+	c.Put("whois", "example.org", []byte("2"), hour)
+	c.Put("rdap", "example.net", []byte("3"), time.Time{})
+	c.Put("rda", "pexample.org", []byte("4"), hour)
+	c.Put("rdap", "gone.example.org", []byte("5"), hour)
+	c.Put("rdap", "", []byte("6"), hour)
+	c.Put("", "example.org", []byte("7"), hour)
+	c.Put("rdap", "too-large", make([]byte, store.MaxValue+1), hour)
+	want := func() {
+		t.Helper()
+		if got := get(t, c, "rdap", "example.org", "1"); !got.Equal(hour) {
+			t.Errorf("expires %v", got)
+		}
+		get(t, c, "whois", "example.org", "2")
+		if got := get(t, c, "rdap", "example.net", "3"); !got.IsZero() {
+			t.Errorf("what does not expire does at %v", got)
+		}
+		get(t, c, "rda", "pexample.org", "4")
+		get(t, c, "rdap", "", "")
+		get(t, c, "", "example.org", "")
+		get(t, c, "rdap", "too-large", "")
+	}
+	want()
+	closed(t, s)
+	s = open()
+	c = s.Cache()
+	want()
+	c.Delete("rdap", "gone.example.org")
+	c.Delete("rdap", "never-there.example.org")
+	get(t, c, "rdap", "gone.example.org", "")
+	closed(t, s)
+	s = open()
+	c = s.Cache()
+	want()
+	get(t, c, "rdap", "gone.example.org", "")
+	c.Put("rdap", "example.org", []byte("new"), hour)
+	get(t, c, "rdap", "example.org", "new")
+	closed(t, s)
+	s = open()
+	defer closed(t, s)
+	get(t, s.Cache(), "rdap", "example.org", "new")
+	if got := s.Cache().Status(); got.Entries != 4 || got.Hits != 1 || got.Misses != 0 {
+		t.Errorf("status %+v", got)
+	}
+}
+
+func testCacheExpiry(t *testing.T, open func() store.Store) {
+	s := open()
+	c := s.Cache()
+	c.Put("b", "past", []byte("v"), Now.Add(-time.Second))
+	c.Put("b", "now", []byte("v"), Now)
+	c.Put("b", "future", []byte("v"), Now.Add(time.Second))
+	c.Put("b", "extended", []byte("v"), Now.Add(-time.Second))
+	closed(t, s)
+	s = open()
+	defer closed(t, s)
+	c = s.Cache()
+	c.Put("b", "extended", []byte("w"), Now.Add(time.Second))
+	get(t, c, "b", "past", "")
+	get(t, c, "b", "now", "")
+	get(t, c, "b", "future", "v")
+	get(t, c, "b", "extended", "w")
+	if _, err := c.Purge(t.Context(), "other", ""); err != nil { // writes what waits
+		t.Fatal(err)
+	}
+	if n, err := c.Sweep(t.Context()); n != 2 || err != nil {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	if n, err := c.Sweep(t.Context()); n != 0 || err != nil {
+		t.Errorf("swept %d again, %v", n, err)
+	}
+	get(t, c, "b", "future", "v")
+	get(t, c, "b", "extended", "w")
+}
+
+func testCachePurge(t *testing.T, open func() store.Store) {
+	s := open()
+	defer closed(t, s)
+	c := s.Cache()
+	value := bytes.Repeat([]byte("v"), 100)
+	for i := range 5000 {
+		c.Put("b", fmt.Sprintf("a%d", i), value, time.Time{})
+	}
+	c.Put("b", "b1", value, time.Time{})
+	c.Put("c", "a1", value, time.Time{})
+	if n, err := c.Purge(t.Context(), "b", "a"); n != 5000 || err != nil {
+		t.Errorf("purged %d, %v", n, err)
+	}
+	get(t, c, "b", "a17", "")
+	get(t, c, "b", "b1", string(value))
+	if n, err := c.Purge(t.Context(), "b", ""); n != 1 || err != nil {
+		t.Errorf("purged %d, %v", n, err)
+	}
+	get(t, c, "c", "a1", string(value))
+	if _, err := c.Purge(t.Context(), "", ""); err == nil {
+		t.Error("purged the bucket without a name")
+	}
+}
