@@ -9,6 +9,7 @@ require (
 	github.com/gaissmai/bart v0.28.0
 	github.com/oschwald/maxminddb-golang/v2 v2.9.0
 	github.com/prometheus/client_golang v1.24.1
+	go.mau.fi/util v0.9.4
 	go.uber.org/zap v1.28.0
 	golang.org/x/net v0.60.0
 	golang.org/x/sys v0.49.0

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/internal/hotfiles"
+	"github.com/whence-project/whence/enrich/internal/hotfiles"
 )
 
 // DefaultMaxFile is the size in bytes, packed or unpacked, above which a file is refused where the options have none.
