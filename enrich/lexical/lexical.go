@@ -138,6 +138,10 @@ func (s *Source) SetLogger(l *zap.Logger) { s.files.SetLogger(l) }
 // Open loads the tables and begins to watch them. It fails only for patterns that are malformed.
 func (s *Source) Open(context.Context) error { return s.files.Open() }
 
+// Refresh looks at the files now, and forgets the tables whose files are gone: what a reload of the configuration means for a
+// source that outlives it. Call it after Open.
+func (s *Source) Refresh() { s.files.Refresh() }
+
 // Close stops watching. What is loaded answers until the source is let go of. It is idempotent.
 func (s *Source) Close() error { return s.files.Close() }
 

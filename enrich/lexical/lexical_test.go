@@ -193,6 +193,13 @@ func TestTablesAreHot(t *testing.T) {
 	if !scores(100)() {
 		t.Error("the last good table is gone")
 	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	s.Refresh()
+	if _, _, ok := s.Score("own", "ab"); ok {
+		t.Error("a reload has not let go of the table")
+	}
 	close(stop)
 	wg.Wait()
 }

@@ -91,6 +91,10 @@ func (s *Source) Open(context.Context) error {
 	return s.files.Open()
 }
 
+// Refresh looks at the files now, and forgets the lists whose files are gone: what a reload of the configuration means for a
+// source that outlives it. Call it after Open.
+func (s *Source) Refresh() { s.files.Refresh() }
+
 // Close stops watching, and loading if it goes on. What is loaded answers until the source is let go of.
 func (s *Source) Close() error { return s.files.Close() }
 

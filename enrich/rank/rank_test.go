@@ -263,6 +263,10 @@ func TestHot(t *testing.T) {
 	if answer(s, example) == "" {
 		t.Error("the last good list is gone with its file")
 	}
+	s.Refresh()
+	if s.Loaded() {
+		t.Error("a reload has not let go of the list")
+	}
 	replace(t, path, "9,example.org\n")
 	eventually(t, "it comes back", func() bool {
 		return answer(s, example) == "rank=9 rank_list=top-1m; →9" && s.Status().Data[0].Error == ""

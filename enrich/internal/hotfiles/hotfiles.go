@@ -77,7 +77,7 @@ type file[T any] struct {
 	err    error // why the file as it is now does not serve
 }
 
-var errGone = errors.New("the file is gone; what was loaded serves on until the server restarts or another file takes its place")
+var errGone = errors.New("the file is gone; what was loaded serves on until the configuration is reloaded or another file takes its place")
 
 // New makes a set. It reads nothing and starts nothing before Open.
 func New[T any](o Options[T]) *Set[T] {
@@ -132,8 +132,19 @@ func (s *Set[T]) Status() enrich.Status {
 	return st
 }
 
-// reload takes in what has changed since the last look.
-func (s *Set[T]) reload() {
+// Refresh looks at the files now, and forgets those that are gone: what a reload of the configuration means for a source that
+// outlives it.
+func (s *Set[T]) Refresh() {
+	if len(s.o.Patterns) > 0 {
+		s.update(true)
+	}
+}
+
+// reload takes in what has changed, as the watcher tells.
+func (s *Set[T]) reload() { s.update(false) }
+
+// update takes in what has changed since the last look.
+func (s *Set[T]) update(forget bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -164,10 +175,10 @@ func (s *Set[T]) reload() {
 		if known[f.Path] == nil {
 			continue
 		}
-		if s.gone(f, files) {
-			files = append(files, f)
-		} else {
+		if !s.gone(f, files, forget) {
 			changed = changed || f.good
+		} else {
+			files = append(files, f)
 		}
 	}
 	slices.SortStableFunc(files, func(a, b *file[T]) int {
@@ -192,10 +203,10 @@ func (s *Set[T]) expand(pattern string) []string {
 	return paths
 }
 
-// gone decides about a file that is no longer there, and reports whether it serves on: until another file of the same pattern
-// does, as tomorrow's list comes under tomorrow's name.
-func (s *Set[T]) gone(f *file[T], files []*file[T]) bool {
-	if !f.good || slices.ContainsFunc(files, func(g *file[T]) bool { return g.Pattern == f.Pattern && g.good && g.err == nil }) {
+// gone decides about a file that is no longer there, and reports whether it serves on: until it is to be forgotten, or another
+// file of the same pattern serves, as tomorrow's list comes under tomorrow's name.
+func (s *Set[T]) gone(f *file[T], files []*file[T], forget bool) bool {
+	if forget || !f.good || slices.ContainsFunc(files, func(g *file[T]) bool { return g.Pattern == f.Pattern && g.good && g.err == nil }) {
 		s.logger().Info(s.o.What+" let go, as its file is gone", zap.String("file", f.Path))
 		return false
 	}

@@ -124,6 +124,11 @@ func TestTheNextFileOfAPatternTakesTheGoneOnesPlace(t *testing.T) {
 	h.serves(t, "1 0:list-1.txt=one 1:other=x")
 	write(t, dir, "list-2.txt", "two")
 	h.serves(t, "2 0:list-2.txt=two 1:other=x")
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	h.set.Refresh()
+	h.serves(t, "3 0:list-2.txt=two")
 }
 
 func TestABadFileIsRefused(t *testing.T) {
