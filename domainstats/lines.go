@@ -1,0 +1,134 @@
+package domainstats
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"runtime/debug"
+	"strconv"
+	"unsafe"
+
+	"go.uber.org/zap"
+
+	"github.com/whence-project/whence/enrich"
+)
+
+// answerLines answers the lines of a chunk and says that it is done.
+func (a *API) answerLines(c *chunk) {
+	defer func() { c.done <- struct{}{} }()
+	c.out = c.out[:0]
+	lines := uint64(0)
+	for rest := c.in; len(rest) > 0; {
+		line := rest
+		if i := bytes.IndexByte(rest, '\n'); i >= 0 {
+			line, rest = rest[:i], rest[i+1:]
+		} else {
+			rest = nil
+		}
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		lines++
+		a.answerLine(c, line)
+	}
+	a.state.lines.Add(lines)
+}
+
+var errInternal = errors.New("internal error, the log has more")
+
+// answerLine answers one line. A panic is an error of that line: outside of a handler's goroutine it would end the server.
+func (a *API) answerLine(c *chunk, line []byte) {
+	from := len(c.out)
+	defer func() {
+		if p := recover(); p != nil {
+			a.opt.Logger.Error("panic in a lookup", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			c.out = appendLineError(c.out[:from], line, errInternal)
+		}
+	}()
+	s, err := subjectOf(line)
+	if err != nil {
+		c.out = appendLineError(c.out, line, err)
+		return
+	}
+	c.query.Subject = s
+	a.opt.Chain.Lookup(context.Background(), &c.query, &c.rec) // nothing is waited for
+	c.out = append(c.rec.AppendJSON(c.out), '\n')
+}
+
+var errLine = errors.New("longer than " + strconv.Itoa(maxLine) + " bytes")
+
+// subjectOf reads a line: a subject as people write it, a JSON string, or a JSON object with a member "subject".
+func subjectOf(line []byte) (enrich.Subject, error) {
+	if len(line) > maxLine {
+		return enrich.Subject{}, errLine
+	}
+	switch line[0] {
+	case '{':
+		if line[len(line)-1] != '}' {
+			break
+		}
+		text, err := memberOf(line)
+		if err != nil {
+			return enrich.Subject{}, err
+		}
+		return enrich.ParseSubject(text)
+	case '"':
+		if inner := line[1 : len(line)-min(1, len(line)-1)]; isSimple(inner) {
+			break // quotes are taken off below
+		}
+		var text string
+		if err := json.Unmarshal(line, &text); err == nil {
+			return enrich.ParseSubject(text)
+		}
+	}
+	// ParseSubject keeps nothing of its argument.
+	return enrich.ParseSubject(unsafe.String(&line[0], len(line)))
+}
+
+var errMember = errors.New(`want a JSON object with a member "subject" that is a string`)
+
+// memberOf is the value of "subject". The usual form is read without decoding.
+func memberOf(line []byte) (string, error) {
+	if b, ok := bytes.CutPrefix(line, []byte(`{"subject":`)); ok {
+		b = bytes.TrimSpace(b[:len(b)-1])
+		if n := len(b); n > 2 && b[0] == '"' && b[n-1] == '"' && isSimple(b[1:n-1]) {
+			return unsafe.String(&b[1], n-2), nil
+		}
+	}
+	var v struct {
+		Subject *string `json:"subject"`
+	}
+	if err := json.Unmarshal(line, &v); err != nil || v.Subject == nil {
+		return "", errMember
+	}
+	return *v.Subject, nil
+}
+
+// isSimple reports that the content of a JSON string is the string.
+func isSimple(b []byte) bool {
+	for _, c := range b {
+		if c == '"' || c == '\\' || c < 0x20 || c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// appendLineError appends the line of a subject that could not be read: what was there, and why not.
+func appendLineError(b, line []byte, err error) []byte {
+	reason := err.Error()
+	var refused *enrich.SubjectError
+	if errors.As(err, &refused) {
+		reason = refused.Reason
+	}
+	shown := string(line[:min(len(line), 1024)])
+	if line[0] == '{' && err != errMember && err != errLine {
+		if text, err := memberOf(line); err == nil {
+			shown = text[:min(len(text), 1024)]
+		}
+	}
+	b = appendJSONString(append(b, `{"subject":`...), shown)
+	b = appendJSONString(append(b, `,"error":`...), reason)
+	return append(b, '}', '\n')
+}

@@ -1,0 +1,301 @@
+package domainstats
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/whence-project/whence/enrich"
+)
+
+// whoisFields are format A's own names of canonical fields.
+var whoisFields = map[string]enrich.Key{
+	"creation_date": enrich.Created, "expiration_date": enrich.Expires, "updated_date": enrich.Updated,
+	"alexa": enrich.Rank,
+}
+
+// registration are the canonical fields that make a WHOIS record.
+var registration = [...]enrich.Key{
+	enrich.Created, enrich.Updated, enrich.Expires, enrich.Registrar, enrich.NameServers, enrich.RegStatus,
+}
+
+const noList = "Alexa not loaded on server. Restart server with -a or --alexa and file path."
+
+// serveAlexa answers with the rank of the name itself, else of its registrable domain, else with 0.
+func (a *API) serveAlexa(w http.ResponseWriter, r *http.Request, arg string, c *call) outcome {
+	name := domainOf(arg)
+	c.buf = c.buf[:0]
+	loaded := false
+	if a.opt.Rank != nil {
+		rank, ok := 0, false
+		if rank, ok, loaded = a.opt.Rank(name); !ok && loaded {
+			if reg := registrable(name); reg != "" && reg != name {
+				rank, ok, loaded = a.opt.Rank(reg)
+			}
+		}
+		if ok {
+			c.buf = strconv.AppendInt(c.buf, int64(rank), 10)
+		}
+	} else if s := enrich.DomainOf(name); s.IsValid() {
+		c.query = enrich.Query{Subject: s, Offline: true}
+		a.opt.Chain.Lookup(r.Context(), &c.query, &c.rec)
+		c.buf = append(c.buf, c.rec.Value(enrich.Rank)...)
+	}
+	o := answered
+	if len(c.buf) == 0 {
+		if o = unknown; loaded {
+			c.buf = append(c.buf, '0')
+		} else {
+			c.buf = append(c.buf, noList...)
+		}
+	}
+	write(w, typeText, http.StatusOK, c.buf)
+	return o
+}
+
+// serveWhois answers /domain/<domain> with the record, /domain/<field>/…/<domain> with its fields, /created/<domain> with one.
+func (a *API) serveWhois(w http.ResponseWriter, r *http.Request, t *target, c *call) outcome {
+	fields, asked := t.fields, t.arg
+	name := domainOf(asked)
+	if name == "" {
+		c.buf = append(append(c.buf[:0], "No whois record for "...), asked...)
+		write(w, typeText, http.StatusOK, latin1(c.buf))
+		return invalid
+	}
+	now := a.opt.Now()
+	subject := registrable(name)
+	if subject == "" {
+		subject = name // no name of the public DNS, but the operator may have a record of it
+	} else {
+		seen := subject
+		if a.opt.PerName {
+			seen = name
+		}
+		a.observe(r, seen, now)
+	}
+	a.lookup(r, c, enrich.DomainOf(subject), now)
+	known := hasRegistration(&c.rec)
+	c.buf = c.buf[:0]
+	switch {
+	case t.route == routeCreated && known:
+		c.buf = append(c.buf, dateOf(c.rec.Value(enrich.Created))...)
+	case fields != "":
+		known = a.appendFields(c, fields) || known
+	case known:
+		c.buf = appendRecord(c.buf, &c.rec)
+	}
+	o := answered
+	if known {
+		a.state.hits.Add(1)
+	} else {
+		o = unknown
+		a.state.misses.Add(1)
+		c.buf = append(append(c.buf[:0], "No whois record for "...), asked...)
+	}
+	write(w, typeText, http.StatusOK, latin1(c.buf))
+	return o
+}
+
+func hasRegistration(rec *enrich.Record) bool {
+	for _, k := range registration {
+		if rec.Value(k) != "" {
+			return true
+		}
+	}
+	return fieldOf(rec, fieldVia) != ""
+}
+
+// appendFields appends each field and "; ", and reports whether any was there.
+func (a *API) appendFields(c *call, fields string) (found bool) {
+	for field := range strings.SplitSeq(fields, "/") {
+		key, all := strings.CutSuffix(field, "*")
+		values, quoted := valuesOf(&c.rec, key)
+		switch {
+		case len(values) == 0:
+			c.buf = append(append(append(c.buf, "no field named "...), key...), " found"...)
+		case len(values) > 1 && (all || a.opt.Values == AllValues):
+			c.buf = appendList(c.buf, values, quoted, ", ")
+		case a.opt.Values == FirstValue:
+			c.buf = append(c.buf, values[0]...)
+		default:
+			c.buf = append(c.buf, values[len(values)-1]...)
+		}
+		found = found || len(values) > 0
+		c.buf = append(c.buf, "; "...)
+	}
+	return found
+}
+
+// valuesOf are the values of a field by format A's name for it, the canonical name, or a source's own. Numbers and dates are
+// not quoted in a list.
+func valuesOf(rec *enrich.Record, field string) (values []string, quoted bool) {
+	field = strings.ToLower(field)
+	k, ok := whoisFields[field]
+	if !ok {
+		k = enrich.KeyOf(field)
+	}
+	switch k {
+	case enrich.Created, enrich.Updated, enrich.Expires, enrich.FirstSeen, enrich.LastSeen:
+		if v := rec.Value(k); v != "" {
+			return []string{dateOf(v)}, true
+		}
+		return nil, false
+	case enrich.None:
+		return ownValues(rec, field), true
+	}
+	if vs := rec.Values(k); vs != nil {
+		return vs, true
+	}
+	return ownValues(rec, field), true
+}
+
+// ownValues are the values of a source's own field. Two names of format A are made up where no source has them.
+func ownValues(rec *enrich.Record, key string) (values []string) {
+	for _, p := range rec.Parts() {
+		for _, f := range p.Fragment.Fields() {
+			if f.Key == key {
+				values = append(values, f.Value)
+			}
+		}
+		if values != nil {
+			return values
+		}
+	}
+	switch key {
+	case "domain_name":
+		return []string{rec.Subject().Name()}
+	case "time":
+		for _, p := range rec.Parts() {
+			if t := p.Fragment.AsOf(); p.Fragment.Value(enrich.Created) != "" && !t.IsZero() {
+				return []string{strconv.FormatInt(t.Unix(), 10) + ".0"}
+			}
+		}
+	}
+	return nil
+}
+
+// dateOf is a canonical time as Python writes it, unchanged where it is none.
+func dateOf(s string) string {
+	if t := parseTime(s); !t.IsZero() {
+		return t.Format(dateText)
+	}
+	return s
+}
+
+// appendList appends a list in Python's notation.
+func appendList(b []byte, values []string, quoted bool, between string) []byte {
+	b = append(b, '[')
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, between...)
+		}
+		if quoted {
+			b = appendPython(b, v)
+		} else {
+			b = append(b, v...)
+		}
+	}
+	return append(b, ']')
+}
+
+// appendPython appends a string in Python's notation.
+func appendPython(b []byte, s string) []byte {
+	q := byte('\'')
+	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
+		q = '"'
+	}
+	b = append(b, q)
+	for i := range len(s) {
+		if c := s[i]; c == q || c == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, q)
+}
+
+// lineWidth is up to where Python's pprint keeps a value on one line.
+const lineWidth = 80
+
+// appendRecord appends the whole record as Python's pprint shows a dict: sorted, a line a key.
+func appendRecord(b []byte, rec *enrich.Record) []byte {
+	lines := map[string]string{"domain_name": string(appendPython(nil, rec.Subject().Name()))}
+	for _, p := range rec.Parts() {
+		for _, f := range p.Fragment.Fields() {
+			if _, ok := lines[f.Key]; !ok && f.Canon == enrich.None {
+				lines[f.Key] = pythonOf(f.Key, ownValues(rec, f.Key))
+			}
+		}
+	}
+	for _, key := range enrich.Keys() {
+		name := key.String()
+		switch key {
+		case enrich.Created:
+			name = "creation_date"
+		case enrich.Expires:
+			name = "expiration_date"
+		case enrich.Updated:
+			name = "updated_date"
+		case enrich.Rank:
+			name = "alexa"
+		}
+		if v := rec.Value(key); v == "" {
+			continue
+		} else if t := parseTime(v); !t.IsZero() {
+			lines[name] = pythonDate(t)
+		} else {
+			lines[name] = pythonOf(name, rec.Values(key))
+		}
+	}
+	keys := make([]string, 0, len(lines))
+	for k := range lines {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for i, k := range keys {
+		b = append(b, " {"[1-min(i, 1)])
+		b = append(append(append(appendPython(b, k), ": "...), lines[k]...), ",\n"...)
+	}
+	return append(b[:len(b)-len(",\n")], '}')
+}
+
+// pythonOf is a value or list in Python's notation, broken where the line of key would be too long.
+func pythonOf(key string, values []string) string {
+	if len(values) == 1 {
+		return string(appendPython(nil, values[0]))
+	}
+	b := appendList(nil, values, true, ", ")
+	if indent := len(key) + len(` '': [`); indent+len(b) > lineWidth {
+		b = appendList(nil, values, true, ",\n"+strings.Repeat(" ", indent))
+	}
+	return string(b)
+}
+
+func pythonDate(t time.Time) string {
+	s := t.Format("datetime.datetime(2006, 1, 2, ") + strconv.Itoa(t.Hour()) + ", " + strconv.Itoa(t.Minute())
+	if t.Second() != 0 {
+		s += ", " + strconv.Itoa(t.Second())
+	}
+	return s + ")"
+}
+
+// latin1 is UTF-8 text in ISO 8859-1, the encoding of format A; what it has no letter for becomes a question mark.
+func latin1(b []byte) []byte {
+	ascii := true
+	for _, c := range b {
+		ascii = ascii && c < 0x80
+	}
+	if ascii {
+		return b
+	}
+	out := make([]byte, 0, len(b))
+	for _, r := range string(b) {
+		if r > 0xff {
+			r = '?'
+		}
+		out = append(out, byte(r))
+	}
+	return out
+}
