@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/whence-project/whence/enrich"
 )
@@ -122,7 +123,13 @@ func (c *session) missed(key string, d Dialect, a *Access) bool {
 	if len(c.srv.opt.Chain.Links()) != 1 {
 		return false
 	}
-	c.query = enrich.Query{Subject: enrich.NameOf(strings.Clone(key)), Offline: true}
+	word := strings.Map(func(r rune) rune { // what makes it no word is nothing that the source could go by
+		if unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, key)
+	c.query = enrich.Query{Subject: enrich.NameOf(strings.Clone(word)), Offline: true}
 	c.srv.opt.Chain.Lookup(c.srv.ctx, &c.query, &c.rec)
 	if c.rec.MissText() == "" {
 		return false
