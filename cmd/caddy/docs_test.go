@@ -10,12 +10,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/whence-project/whence/internal/testdata"
 )
 
 // The documents are exercised: what stands in a block of the language "caddyfile" must validate, and each command after "$ " in
 // a block of the language "console" must print what stands below it. There, a line "…" stands for any lines, and … in a line
-// for anything in it. Commands ask a server on the example Caddyfile, with lite-composite.mmdb in its folder data.
+// for anything in it. Commands ask a server on the example Caddyfile, with lite-composite.mmdb in its folder data, or one that the
+// block names.
 
 // block is a fenced block of a document.
 type block struct {
@@ -58,8 +61,8 @@ func documents(t *testing.T) (blocks []block) {
 
 func (b block) name() string { return fmt.Sprintf("%s:%d", b.file, b.line) }
 
-// TestDocumentedCaddyfiles validates every Caddyfile in the documents. One that does not begin with { is a part of the global
-// options.
+// TestDocumentedCaddyfiles validates every Caddyfile in the documents. One that does not begin with { or a site is a part of the
+// global options, and one that begins with a source is a part of a chain.
 func TestDocumentedCaddyfiles(t *testing.T) {
 	n := 0
 	for _, b := range documents(t) {
@@ -69,7 +72,10 @@ func TestDocumentedCaddyfiles(t *testing.T) {
 		n++
 		t.Run(b.name(), func(t *testing.T) {
 			config := b.text
-			if first := strings.TrimSpace(config); !strings.HasPrefix(first, "{") && !strings.HasPrefix(first, ":") {
+			switch word := strings.Fields(config)[0]; {
+			case caddySource(word):
+				config = "{\n\tenrich {\n" + config + "\t}\n}\n"
+			case word != "{" && !strings.HasPrefix(word, ":") && !strings.Contains(word, "."):
 				config = "{\n" + config + "}\n"
 			}
 			s := newServer(t)
@@ -85,41 +91,68 @@ func TestDocumentedCaddyfiles(t *testing.T) {
 	}
 }
 
+func caddySource(word string) bool {
+	_, err := caddy.GetModule("enrich.sources." + word)
+	return err == nil
+}
+
+// documentServers are the servers that commands are asked of, by the word after "console".
+func documentServers(t *testing.T) map[string]*server {
+	db, err := filepath.Abs(testdata.Path(t, "mmdb", "lite-composite.mmdb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := make(map[string]*server)
+	for name, config := range map[string]string{
+		"":       example(t),
+		"mmdb":   liteConfig(db, ""),
+		"footer": liteConfig(db, "\t\tfooter \"% IP address data powered by IPinfo, https://ipinfo.io\""),
+	} {
+		s := newServer(t)
+		s.copyFile(db, "data/lite.mmdb")
+		s.write("records/AS64500", "as-name: EXAMPLE-AS\ncontact: noc@example.org\n")
+		s.write("addresses.txt", "1.1.1.1\n2001:4860:4860::8888\n")
+		s.start(config)
+		servers[name] = s
+	}
+	return servers
+}
+
 // TestDocumentedCommands runs every command in the documents and holds its output against what they show.
 func TestDocumentedCommands(t *testing.T) {
 	testdata.Program(t, "whois", "whois")
 	testdata.Program(t, "nc", "netcat-openbsd")
 	testdata.Program(t, "curl", "curl")
-	s := newServer(t)
-	s.copyFile(testdata.Path(t, "mmdb", "lite-composite.mmdb"), "data/lite.mmdb")
-	s.write("records/AS64500", "as-name: EXAMPLE-AS\ncontact: noc@example.org\n")
-	s.start(example(t))
-	_, port, err := net.SplitHostPort(s.whois(0))
-	if err != nil {
-		t.Fatal(err)
-	}
+	servers := documentServers(t)
 	n := 0
 	for _, b := range documents(t) {
-		if b.lang != "console" {
+		kind, name, _ := strings.Cut(b.lang, " ")
+		if kind != "console" {
 			continue
 		}
 		for _, c := range commands(b.text) {
 			n++
-			t.Run(b.name(), func(t *testing.T) {
-				command := strings.ReplaceAll(c.command, "1043", port)
-				command = strings.ReplaceAll(command, "localhost:2019", "localhost --unix-socket "+s.path("admin.sock"))
-				cmd := exec.Command("bash", "-o", "pipefail", "-c", command)
-				cmd.Dir = s.dir
-				out, err := cmd.CombinedOutput()
-				got := strings.ReplaceAll(strings.ReplaceAll(string(out), "\r\n", "\n"), port, "1043")
-				if err != nil || !regexp.MustCompile(pattern(c.output)).MatchString(got) {
-					t.Errorf("$ %s\n(%v) got:\n%s\nwant:\n%s", command, err, got, c.output)
-				}
-			})
+			t.Run(b.name(), func(t *testing.T) { servers[name].runDocumented(t, c) })
 		}
 	}
 	if n < 8 {
 		t.Errorf("only %d commands in the documents", n)
+	}
+}
+
+func (s *server) runDocumented(t *testing.T, c documented) {
+	_, port, err := net.SplitHostPort(s.whois(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := strings.ReplaceAll(c.command, "1043", port)
+	command = strings.ReplaceAll(command, "localhost:2019", "localhost --unix-socket "+s.path("admin.sock"))
+	cmd := exec.Command("bash", "-o", "pipefail", "-c", command)
+	cmd.Dir = s.dir
+	out, err := cmd.CombinedOutput()
+	got := strings.ReplaceAll(strings.ReplaceAll(string(out), "\r\n", "\n"), port, "1043")
+	if err != nil || !regexp.MustCompile(pattern(c.output)).MatchString(got) {
+		t.Errorf("$ %s\n(%v) got:\n%s\nwant:\n%s", command, err, got, c.output)
 	}
 }
 
