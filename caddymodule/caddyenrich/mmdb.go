@@ -45,17 +45,13 @@ func (*MMDB) CaddyModule() caddy.ModuleInfo {
 func (m *MMDB) Provision(ctx caddy.Context) error {
 	o := mmdb.Options{Languages: m.Languages, Attribution: m.Attribution, MaxFile: m.MaxFileSize, Keep: m.Cache,
 		Poll: time.Duration(m.Poll)}
-	for _, file := range m.Files {
-		file, err := absolute(file)
-		if err != nil {
-			return err
-		}
-		o.Patterns = append(o.Patterns, file)
+	var err error
+	if o.Patterns, err = allAbsolute(m.Files); err != nil {
+		return err
 	}
 	if len(o.Patterns) == 0 {
 		return errors.New("mmdb: no file is configured")
 	}
-	var err error
 	m.hold, err = acquire(fmt.Sprintf("mmdb %+q", []any{o.Patterns, o.Languages, o.Attribution, o.MaxFile, o.Keep, o.Poll}), ctx.Logger(),
 		func() *mmdb.Source { return mmdb.New(o) })
 	if err == nil {

@@ -103,6 +103,17 @@ func absolute(path string) (string, error) {
 	return filepath.Abs(path)
 }
 
+// allAbsolute is absolute of each path.
+func allAbsolute(paths []string) (abs []string, err error) {
+	for _, p := range paths {
+		if p, err = absolute(p); err != nil {
+			return nil, err
+		}
+		abs = append(abs, p)
+	}
+	return abs, nil
+}
+
 // Interface guards
 var (
 	_ enrich.Source         = (*Records)(nil)

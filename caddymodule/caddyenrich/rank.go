@@ -1,0 +1,115 @@
+package caddyenrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/enrich/rank"
+)
+
+func init() { caddy.RegisterModule(new(Rank)) }
+
+// Rank is the source `rank`: the position of a domain in lists of popular names. They are read into memory and watched.
+type Rank struct {
+	// Files or globs, plain, .gz or .zip. They may be missing; they are taken in when they come. Required.
+	Files []string `json:"files,omitempty"`
+	// What the list is called in answers. Default: the file's name.
+	Name string `json:"name,omitempty"`
+	// What the list's licence asks to be shown. Default: nothing.
+	Attribution string `json:"attribution,omitempty"`
+	// The size from which a file is refused, in bytes, unpacked. Default: that of docs/rank.md.
+	MaxFileSize int64 `json:"max_file_size,omitempty"`
+	// How often the files are looked at where the file system does not notify of changes. Default: 30s.
+	Poll caddy.Duration `json:"poll,omitempty"`
+
+	*rank.Source `json:"-"`
+	hold         *hold[*rank.Source]
+}
+
+// CaddyModule returns the module's registration.
+func (*Rank) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "enrich.sources.rank", New: func() caddy.Module { return new(Rank) }}
+}
+
+// Provision takes the source from the configuration before this one, or makes it. Open reads the files.
+func (m *Rank) Provision(ctx caddy.Context) error {
+	o := rank.Options{Name: m.Name, Attribution: m.Attribution, MaxFile: m.MaxFileSize, Poll: time.Duration(m.Poll)}
+	var err error
+	if o.Files, err = allAbsolute(m.Files); err != nil {
+		return err
+	}
+	if len(o.Files) == 0 {
+		return errors.New("rank: no file is configured")
+	}
+	m.hold, err = acquire(fmt.Sprintf("rank %+q", []any{o.Files, o.Name, o.Attribution, o.MaxFile, o.Poll}), ctx.Logger(),
+		func() *rank.Source { return rank.New(o) })
+	if err == nil {
+		m.Source = m.hold.engine
+	}
+	return err
+}
+
+// Open reads the files, if no configuration before has.
+func (m *Rank) Open(ctx context.Context) error { return m.hold.Open(ctx) }
+
+// Close lets the source go; the last configuration that uses it closes it.
+func (m *Rank) Close() error { return m.hold.Close() }
+
+// Cleanup is Close, also for a configuration that never came to serve.
+func (m *Rank) Cleanup() error { return m.hold.Close() }
+
+// UnmarshalCaddyfile parses the source.
+//
+//	rank <file|glob…> {
+//		name          <text>
+//		attribution   <text>
+//		max_file_size <size>
+//		poll          <duration>
+//	}
+func (m *Rank) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the source's name
+	if m.Files = d.RemainingArgs(); len(m.Files) == 0 {
+		return d.Err("rank takes files or globs, as in: rank ./data/top-1m.csv")
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		var value string
+		if !d.AllArgs(&value) {
+			return d.ArgErr()
+		}
+		var err error
+		switch option {
+		case "name":
+			m.Name = value
+		case "attribution":
+			m.Attribution = value
+		case "max_file_size":
+			m.MaxFileSize, err = parseSize(d, value)
+		case "poll":
+			m.Poll, err = parseDuration(d, value)
+		default:
+			err = d.Errf("rank has no option %q; it has name, attribution, max_file_size and poll", option)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ enrich.Source         = (*Rank)(nil)
+	_ enrich.Opener         = (*Rank)(nil)
+	_ enrich.Closer         = (*Rank)(nil)
+	_ enrich.Reporter       = (*Rank)(nil)
+	_ caddy.Provisioner     = (*Rank)(nil)
+	_ caddy.CleanerUpper    = (*Rank)(nil)
+	_ caddyfile.Unmarshaler = (*Rank)(nil)
+)
