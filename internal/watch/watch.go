@@ -36,9 +36,9 @@ type Watcher struct {
 	log      func(error)
 	logged   map[string]bool // what has been logged, so that each fault is said once
 
-	notify   *fsnotify.Watcher // nil where the system has none to give
-	folders  map[string]folder // watched folders
-	links    map[string]bool   // names in watched folders on the way to the files: folders, links to them, or what is missing
+	notify  *fsnotify.Watcher // nil where the system has none to give
+	folders map[string]folder // watched folders
+	links   map[string]bool   // names in watched folders on the way to the files: folders, links to them, or what is missing
 
 	told    snapshot // what the caller knows of
 	seen    snapshot // a change that has not come to rest
