@@ -2,7 +2,6 @@ package caddyenrich
 
 import (
 	"encoding/json"
-	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -86,15 +85,5 @@ func noBlock(d *caddyfile.Dispenser) error {
 	if d.NextBlock(d.Nesting()) {
 		return d.Errf("%s has no option %q: it takes none", name, d.Val())
 	}
-	return nil
-}
-
-// parseCount parses a positive number.
-func parseCount(d *caddyfile.Dispenser, value string, n *int) error {
-	v, err := strconv.Atoi(value)
-	if err != nil || v <= 0 {
-		return d.Errf("%q: not a number above 0", value)
-	}
-	*n = v
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/whence-project/whence/caddymodule/internal/args"
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/lexical"
 )
@@ -85,12 +86,7 @@ func (m *Lexical) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			m.Tables[name] = file
 		case "poll":
-			var value string
-			if !d.AllArgs(&value) {
-				return d.ArgErr()
-			}
-			var err error
-			if m.Poll, err = parseDuration(d, value); err != nil {
+			if err := args.Duration(d, &m.Poll); err != nil {
 				return err
 			}
 		default:

@@ -8,8 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/dustin/go-humanize"
 
+	"github.com/whence-project/whence/caddymodule/internal/args"
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/mmdb"
 )
@@ -84,22 +84,18 @@ func (m *MMDB) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("mmdb takes files, globs or folders, as in: mmdb ./data/*.mmdb")
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		option, args := d.Val(), d.RemainingArgs()
-		if len(args) == 0 || len(args) > 1 && option != "languages" {
-			return d.ArgErr()
-		}
 		var err error
-		switch option {
+		switch option := d.Val(); option {
 		case "languages":
-			m.Languages = args
+			err = args.Some(d, &m.Languages)
 		case "attribution":
-			m.Attribution = args[0]
+			err = args.One(d, &m.Attribution)
 		case "max_file_size":
-			m.MaxFileSize, err = parseSize(d, args[0])
+			err = args.Size(d, &m.MaxFileSize)
 		case "cache":
-			m.Cache, err = parseSize(d, args[0])
+			err = args.Size(d, &m.Cache)
 		case "poll":
-			m.Poll, err = parseDuration(d, args[0])
+			err = args.Duration(d, &m.Poll)
 		default:
 			err = d.Errf("mmdb has no option %q; it has languages, attribution, max_file_size, cache and poll", option)
 		}
@@ -108,24 +104,6 @@ func (m *MMDB) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	return nil
-}
-
-// parseDuration parses a duration above 0.
-func parseDuration(d *caddyfile.Dispenser, value string) (caddy.Duration, error) {
-	v, err := caddy.ParseDuration(value)
-	if err != nil || v <= 0 {
-		return 0, d.Errf("%q: no duration above 0, as in 30s", value)
-	}
-	return caddy.Duration(v), nil
-}
-
-// parseSize parses a number of bytes, with a unit if it has one.
-func parseSize(d *caddyfile.Dispenser, value string) (int64, error) {
-	n, err := humanize.ParseBytes(value)
-	if err != nil || n == 0 || n > 1<<62 {
-		return 0, d.Errf("%q: no size above 0, as in 64MiB", value)
-	}
-	return int64(n), nil
 }
 
 // Interface guards

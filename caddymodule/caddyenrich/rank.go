@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/whence-project/whence/caddymodule/internal/args"
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/rank"
 )
@@ -78,21 +79,16 @@ func (m *Rank) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("rank takes files or globs, as in: rank ./data/top-1m.csv")
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		option := d.Val()
-		var value string
-		if !d.AllArgs(&value) {
-			return d.ArgErr()
-		}
 		var err error
-		switch option {
+		switch option := d.Val(); option {
 		case "name":
-			m.Name = value
+			err = args.One(d, &m.Name)
 		case "attribution":
-			m.Attribution = value
+			err = args.One(d, &m.Attribution)
 		case "max_file_size":
-			m.MaxFileSize, err = parseSize(d, value)
+			err = args.Size(d, &m.MaxFileSize)
 		case "poll":
-			m.Poll, err = parseDuration(d, value)
+			err = args.Duration(d, &m.Poll)
 		default:
 			err = d.Errf("rank has no option %q; it has name, attribution, max_file_size and poll", option)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/whence-project/whence/caddymodule/internal/args"
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/records"
 )
@@ -69,23 +70,17 @@ func (m *Records) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("records takes one folder, as in: records ./records")
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		option := d.Val()
-		var value string
-		if !d.AllArgs(&value) {
-			return d.ArgErr()
-		}
-		switch option {
+		var err error
+		switch option := d.Val(); option {
 		case "max_file_size":
-			var err error
-			if m.MaxFileSize, err = parseSize(d, value); err != nil {
-				return err
-			}
+			err = args.Size(d, &m.MaxFileSize)
 		case "max_files":
-			if err := parseCount(d, value, &m.MaxFiles); err != nil {
-				return err
-			}
+			err = args.Count(d, &m.MaxFiles)
 		default:
-			return d.Errf("records has no option %q; it has max_file_size and max_files", option)
+			err = d.Errf("records has no option %q; it has max_file_size and max_files", option)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -2,14 +2,13 @@ package caddywhois
 
 import (
 	"encoding/json"
-	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
-	"github.com/whence-project/whence/internal/limit"
+	"github.com/whence-project/whence/caddymodule/internal/args"
 )
 
 func init() { httpcaddyfile.RegisterGlobalOption("whois", parseGlobalOption) }
@@ -55,8 +54,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 
 func (s *Server) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := args.None(d); err != nil {
+		return err
 	}
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -79,70 +78,38 @@ func (s *Server) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (s *Server) parseOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
 	case "bind":
-		return appendArgs(d, &s.Listen)
+		return args.Some(d, &s.Listen)
 	case "allow":
-		return appendArgs(d, &s.Allow)
+		return args.Some(d, &s.Allow)
 	case "deny":
-		return appendArgs(d, &s.Deny)
+		return args.Some(d, &s.Deny)
 	case "footer":
-		return appendArgs(d, &s.Footer)
+		return args.Some(d, &s.Footer)
 	case "enrich":
-		return oneArg(d, &s.Enrich)
+		return args.One(d, &s.Enrich)
 	case "dialect":
-		return oneArg(d, &s.Dialect)
+		return args.One(d, &s.Dialect)
 	case "wait":
 		s.Wait = new(caddy.Duration)
-		return durationArg(d, s.Wait)
+		return args.Duration(d, s.Wait)
 	case "limit":
-		return s.parseLimit(d)
+		var err error
+		s.Limit, err = args.ParseLimit(d)
+		return err
 	case "max_connections":
-		return countArg(d, &s.MaxConnections)
+		return args.Count(d, &s.MaxConnections)
 	case "max_connections_per_client":
-		return countArg(d, &s.MaxConnectionsPerClient)
+		return args.Count(d, &s.MaxConnectionsPerClient)
 	case "timeouts":
 		return s.Timeouts.parse(d)
 	case "log_bulk_lines":
 		s.LogBulkLines = true
-		if d.NextArg() {
-			return d.ArgErr()
-		}
-		return nil
+		return args.None(d)
 	case "listener_wrappers":
 		return s.parseWrappers(d)
 	}
 	return d.Errf("whois has no option %q; it has bind, enrich, dialect, wait, limit, max_connections, max_connections_per_client, "+
 		"timeouts, allow, deny, footer, log_bulk_lines and listener_wrappers", option)
-}
-
-// parseLimit parses "50/m burst 200 per 32 48".
-func (s *Server) parseLimit(d *caddyfile.Dispenser) error {
-	var rate string
-	if !d.Args(&rate) {
-		return d.ArgErr()
-	}
-	r, err := limit.ParseRate(rate)
-	if err != nil {
-		return d.WrapErr(err)
-	}
-	s.Limit = &Limit{Rate: r.Events, Per: caddy.Duration(r.Per)}
-	for d.NextArg() {
-		switch d.Val() {
-		case "burst":
-			if err := nextCount(d, "burst", &s.Limit.Burst); err != nil {
-				return err
-			}
-		case "per":
-			if err := nextCount(d, "per", &s.Limit.IPv4Bits); err != nil {
-				return err
-			}
-			if err := nextCount(d, "per", &s.Limit.IPv6Bits); err != nil {
-				return err
-			}
-		default:
-			return d.Errf("limit: %q is neither burst nor per", d.Val())
-		}
-	}
-	return nil
 }
 
 func (t *Timeouts) parse(d *caddyfile.Dispenser) error {
@@ -151,7 +118,7 @@ func (t *Timeouts) parse(d *caddyfile.Dispenser) error {
 		if into == nil {
 			return d.Errf("timeouts has no option %q; it has query, idle, write and total", d.Val())
 		}
-		if err := durationArg(d, into); err != nil {
+		if err := args.Duration(d, into); err != nil {
 			return err
 		}
 	}
@@ -159,8 +126,8 @@ func (t *Timeouts) parse(d *caddyfile.Dispenser) error {
 }
 
 func (s *Server) parseWrappers(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := args.None(d); err != nil {
+		return err
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
@@ -173,58 +140,5 @@ func (s *Server) parseWrappers(d *caddyfile.Dispenser) error {
 		}
 		s.ListenerWrappersRaw = append(s.ListenerWrappersRaw, caddyconfig.JSONModuleObject(mod, "wrapper", name, nil))
 	}
-	return nil
-}
-
-func appendArgs(d *caddyfile.Dispenser, into *[]string) error {
-	args := d.RemainingArgs()
-	if len(args) == 0 {
-		return d.ArgErr()
-	}
-	*into = append(*into, args...)
-	return nil
-}
-
-func oneArg(d *caddyfile.Dispenser, into *string) error {
-	if !d.AllArgs(into) {
-		return d.ArgErr()
-	}
-	return nil
-}
-
-func durationArg(d *caddyfile.Dispenser, into *caddy.Duration) error {
-	option := d.Val()
-	var arg string
-	if !d.AllArgs(&arg) {
-		return d.ArgErr()
-	}
-	v, err := caddy.ParseDuration(arg)
-	if err != nil || v < 0 {
-		return d.Errf("%s %s: no duration, as in 30s", option, arg)
-	}
-	*into = caddy.Duration(v)
-	return nil
-}
-
-func countArg(d *caddyfile.Dispenser, into *int) error {
-	if err := nextCount(d, d.Val(), into); err != nil {
-		return err
-	}
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	return nil
-}
-
-// nextCount parses the next argument as a number above 0.
-func nextCount(d *caddyfile.Dispenser, option string, into *int) error {
-	if !d.NextArg() {
-		return d.ArgErr()
-	}
-	n, err := strconv.Atoi(d.Val())
-	if err != nil || n <= 0 {
-		return d.Errf("%s %s: not a number above 0", option, d.Val())
-	}
-	*into = n
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/whence-project/whence/caddymodule/internal/ports"
-	"github.com/whence-project/whence/internal/limit"
 	"github.com/whence-project/whence/layer4whois"
 )
 
@@ -36,31 +35,10 @@ func (s *Server) options() (o layer4whois.Options, err error) {
 	if o.Deny, err = prefixes("deny", s.Deny); err != nil {
 		return o, err
 	}
-	if s.Limit != nil {
-		o.Rate, o.Client, err = s.Limit.engine()
+	if o.Rate, o.Client, err = s.Limit.Engine(); err != nil {
+		return o, fmt.Errorf("limit: %w", err)
 	}
-	return o, err
-}
-
-func (l *Limit) engine() (limit.Rate, *limit.Network, error) {
-	r := limit.Rate{Events: l.Rate, Per: time.Duration(l.Per), Burst: l.Burst}
-	if r.Events <= 0 {
-		return r, nil, fmt.Errorf("limit: a rate of %d", l.Rate)
-	}
-	if r.Per == 0 {
-		r.Per = time.Minute
-	}
-	if r.Burst == 0 {
-		r.Burst = r.Events
-	}
-	n := &limit.Network{Bits4: l.IPv4Bits, Bits6: l.IPv6Bits}
-	if n.Bits4 == 0 {
-		n.Bits4 = 32
-	}
-	if n.Bits6 == 0 {
-		n.Bits6 = 48
-	}
-	return r, n, nil
+	return o, nil
 }
 
 // prefixes parses networks and single addresses.

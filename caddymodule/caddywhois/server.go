@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/caddymodule/caddyenrich"
+	"github.com/whence-project/whence/caddymodule/internal/args"
 	"github.com/whence-project/whence/caddymodule/internal/ports"
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/layer4whois"
@@ -30,8 +31,8 @@ type Server struct {
 	Dialect string `json:"dialect,omitempty"`
 	// How long a query waits for sources that must fetch; bulk lines never do. Default: 2s.
 	Wait *caddy.Duration `json:"wait,omitempty"`
-	// What one client network may ask. Default: no limit.
-	Limit *Limit `json:"limit,omitempty"`
+	// How many connections one client network may open. Its bits count for max_connections_per_client, too. Default: no limit.
+	Limit *args.Limit `json:"limit,omitempty"`
 	// The most connections at the same time. Default: 1024.
 	MaxConnections int `json:"max_connections,omitempty"`
 	// The most connections of one client network at the same time. Default: 64.
@@ -57,20 +58,6 @@ type Server struct {
 	state     clientState
 	stateKey  string
 	held      []*held
-}
-
-// Limit bounds how many connections a client network may open: a token bucket.
-type Limit struct {
-	// Tokens that come back per interval. Required.
-	Rate int `json:"rate"`
-	// The interval. Default: 1m.
-	Per caddy.Duration `json:"per,omitempty"`
-	// The most tokens that a client can have saved. Default: the rate.
-	Burst int `json:"burst,omitempty"`
-	// How many leading bits make a client of an IPv4 address, here and for max_connections_per_client. Default: 32.
-	IPv4Bits int `json:"ipv4_bits,omitempty"`
-	// The same for IPv6. Default: 48.
-	IPv6Bits int `json:"ipv6_bits,omitempty"`
 }
 
 // Timeouts bound a connection, whatever the pace at which a client sends or reads.

@@ -1,0 +1,150 @@
+// Package caddystore is the app "store": what Whence remembers, in a folder of Caddy's data directory unless it is told another.
+// It opens the store when something in the configuration uses it, and keeps it open over reloads.
+package caddystore
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/whence-project/whence/caddymodule/internal/livelog"
+	"github.com/whence-project/whence/store"
+	"github.com/whence-project/whence/store/embedded"
+)
+
+func init() { caddy.RegisterModule(new(App)) }
+
+// App is the store: first sightings, which must not be lost, and a cache, which may.
+type App struct {
+	// The folder. Default: `whence` in Caddy's data directory.
+	Dir string `json:"dir,omitempty"`
+	// The most names that the ledger holds. Beyond, new names are answered as unknown; nothing is forgotten. Default: 20000000.
+	MaxNames int `json:"max_names,omitempty"`
+	// The most that the cache holds, in bytes. Default: 256 MiB.
+	CacheSize int64 `json:"cache_size,omitempty"`
+
+	logger  *zap.Logger
+	used    bool
+	starts  []func(store.Store) error
+	mu      sync.Mutex
+	open    *opened
+	key     string
+	release func()
+}
+
+// CaddyModule returns the module's registration.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "store", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision resolves the folder. Nothing is opened before Start.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	dir, err := Dir(a.Dir)
+	a.Dir = dir
+	return err
+}
+
+// Dir is the folder of the store that is configured as dir, which may be empty.
+func Dir(dir string) (string, error) {
+	dir, err := caddy.NewReplacer().ReplaceOrErr(dir, true, true)
+	if err != nil {
+		return "", fmt.Errorf("store: %w", err)
+	}
+	if dir == "" {
+		dir = filepath.Join(caddy.AppDataDir(), "whence")
+	}
+	return filepath.Abs(dir)
+}
+
+// OnStart has the app open the store, and calls f with it when it is open, in Start. It is for other modules to call when they
+// are provisioned; f may be nil.
+func (a *App) OnStart(f func(store.Store) error) {
+	a.used = true
+	if f != nil {
+		a.starts = append(a.starts, f)
+	}
+}
+
+// Start opens the store if it is used.
+func (a *App) Start() error {
+	if !a.used {
+		return nil
+	}
+	s, err := a.Store()
+	if err != nil {
+		return err
+	}
+	for _, f := range a.starts {
+		if err := f(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var stores = caddy.NewUsagePool()
+
+// opened is a store in the pool.
+type opened struct {
+	store.Store
+	loggers livelog.Loggers
+}
+
+// Destruct closes the store when no configuration uses it any more.
+func (o *opened) Destruct() error { return o.Close() }
+
+// Store is the store, opened if it is not. It must not be called before Start: apps start in no particular order, so that
+// others call it in theirs.
+func (a *App) Store() (store.Store, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open != nil {
+		return a.open, nil
+	}
+	key := fmt.Sprintf("%q %d %d", a.Dir, a.MaxNames, a.CacheSize)
+	v, loaded, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
+		o := new(opened)
+		// While it opens, it logs to whom it is opened for.
+		withdraw := o.loggers.Push(a.logger)
+		defer withdraw()
+		s, err := embedded.Open(a.Dir, embedded.Options{MaxNames: a.MaxNames, CacheSize: a.CacheSize, Logger: o.loggers.Logger()})
+		o.Store = s
+		return o, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.open, a.key = v.(*opened), key
+	a.release = a.open.loggers.Push(a.logger)
+	if !loaded {
+		a.logger.Info("store opened", zap.String("dir", a.Dir), zap.Int("names", a.open.Ledger().Status().Names))
+	}
+	return a.open, nil
+}
+
+// Stop does nothing: requests that are being finished still claim.
+func (a *App) Stop() error { return nil }
+
+// Cleanup lets the store go.
+func (a *App) Cleanup() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open == nil {
+		return nil
+	}
+	a.open = nil
+	a.release()
+	_, err := stores.Delete(a.key)
+	return err
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)
