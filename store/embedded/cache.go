@@ -47,7 +47,7 @@ type cache struct {
 	mu       sync.Mutex
 	waiting  map[string]item // by path
 	flushing map[string]item // being written; not changed any more
-	size     int             // of waiting
+	size     int             // of both
 	closed   bool
 
 	writeMu sync.Mutex

@@ -42,7 +42,8 @@ func (c *cache) write() error {
 		c.mu.Unlock()
 		return nil
 	}
-	c.flushing, c.waiting, c.size = items, make(map[string]item), 0
+	c.flushing, c.waiting = items, make(map[string]item)
+	size := c.size
 	c.mu.Unlock()
 	err := c.update(func(w *cacheWriter) error {
 		for path, it := range items {
@@ -56,6 +57,7 @@ func (c *cache) write() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flushing = nil
+	c.size -= size
 	if err != nil {
 		for path, it := range c.waiting { // what came meanwhile is newer
 			items[path] = it

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -47,6 +48,37 @@ type format struct {
 	version uint64
 	buckets [][]byte
 	check   func(*bbolt.Tx) error // reads all of it and returns errDamaged, or panics, where it is not what was written
+}
+
+// checkAll looks whether a database is whole: its pages' sizes, what is in them, and bbolt's own bookkeeping. The order matters.
+// bbolt's check believes the sizes, and runs on a goroutine of its own, so that a fault in it is the end of the process; the
+// same pages have been read by then. bbolt has no checksums: what is another valid name now is not found.
+func (f format) checkAll(tx *bbolt.Tx) error {
+	pages := int(tx.Size()) / tx.DB().Info().PageSize
+	for id := 2; id < pages; {
+		p, err := tx.Page(id)
+		if err != nil {
+			return err
+		}
+		if p.Type == "free" {
+			id++
+			continue
+		}
+		if id += 1 + p.OverflowCount; id > pages || p.Type != "leaf" && p.Type != "branch" && p.Type != "freelist" {
+			return fmt.Errorf("%w: page %d is of type %s with %d more", errDamaged, p.ID, p.Type, p.OverflowCount)
+		}
+	}
+	if err := f.check(tx); err != nil {
+		return err
+	}
+	var first error
+	for err := range tx.Check() {
+		first = cmp.Or(first, err)
+	}
+	if first != nil {
+		return fmt.Errorf("%w: %w", errDamaged, first)
+	}
+	return nil
 }
 
 // openDatabase opens a bbolt file of that format. One that is damaged is moved aside and begun anew.
@@ -105,7 +137,7 @@ func inspect(db *bbolt.DB, path string, f format) error {
 		if v := getNumber(meta, metaVersion); v > f.version {
 			return &VersionError{File: path, Version: v}
 		}
-		return f.check(tx)
+		return f.checkAll(tx)
 	})
 	if err != nil || !isNew {
 		return err

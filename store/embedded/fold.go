@@ -54,6 +54,9 @@ func (l *ledger) fold() (err error) {
 
 // worthFolding reports that there is anything to write.
 func (l *ledger) worthFolding() bool {
+	if l.leftover {
+		return true
+	}
 	l.tail.mu.Lock()
 	journal := l.tail.journal == nil || l.tail.journal.size > int64(journalHeader)
 	l.tail.mu.Unlock()
@@ -129,7 +132,7 @@ func (l *ledger) apply() error {
 		s.folding, s.foldingTouched = nil, nil
 		s.mu.Unlock()
 	}
-	l.batch = nil
+	l.batch, l.leftover = nil, false
 	if l.stored.Load() < int64(l.opt.MaxNames) {
 		l.noRoom.clear()
 	}

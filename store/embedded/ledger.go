@@ -47,6 +47,7 @@ type ledger struct {
 	foldMu      sync.Mutex
 	batch       *batch     // a fold that has begun and is not done; under foldMu
 	nextJournal uint64     // number of; under foldMu
+	leftover    bool       // there are journals of an earlier process; under foldMu
 	writeMu     sync.Mutex // one write to the database, and what goes with it, at a time
 	syncMu      sync.Mutex // a journal is not closed while it is synced
 

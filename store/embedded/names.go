@@ -212,7 +212,7 @@ func (l *ledger) All(ctx context.Context, scope, after string) iter.Seq2[store.S
 			n := len(memory)
 			if more = len(part) == readBatch; more {
 				after = part[len(part)-1]
-				n, _ = slices.BinarySearch(memory, after)
+				n, _ = slices.BinarySearch(memory, after+"\x00") // after itself too
 			}
 			part = append(part, memory[:n]...)
 			memory = memory[n:]

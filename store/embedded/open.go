@@ -152,7 +152,7 @@ func (l *ledger) recover() error {
 		if err := l.replay(name, l.take); err != nil {
 			return err
 		}
-		l.nextJournal = n + 1
+		l.nextJournal, l.leftover = n+1, true
 	}
 	if n := l.unfolded.Load(); n > 0 {
 		l.log.Info("took up the ledger's journal", zap.Int64("names", n), zap.Duration("took", l.opt.Now().Sub(start)))
@@ -164,7 +164,7 @@ func (l *ledger) recover() error {
 		l.noJournal.report(err)
 	}
 	l.nextJournal++
-	if len(numbers) > 0 {
+	if l.leftover {
 		l.kick()
 	}
 	return nil
