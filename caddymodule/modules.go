@@ -3,6 +3,8 @@
 package caddymodule
 
 import (
+	_ "github.com/whence-project/whence/caddymodule/caddyadmin"
+	_ "github.com/whence-project/whence/caddymodule/caddycommands"
 	_ "github.com/whence-project/whence/caddymodule/caddydomainstats"
 	_ "github.com/whence-project/whence/caddymodule/caddyenrich"
 	_ "github.com/whence-project/whence/caddymodule/caddystore"

@@ -1,0 +1,129 @@
+// Package caddycommands is `caddy whence`: what an operator does at a shell.
+package caddycommands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/whence-project/whence/caddymodule/caddystore"
+	"github.com/whence-project/whence/store"
+	"github.com/whence-project/whence/store/embedded"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "whence",
+		Short: "What Whence knows and remembers: import, export",
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.AddCommand(importCommand(), exportCommand())
+		},
+	})
+}
+
+// target is where a command finds the store: in a running server, or in a folder that no server has open.
+type target struct {
+	address, config, adapter string
+	offline                  bool
+}
+
+func (t *target) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.address, "address", "", "admin address of the running server (default: that of the configuration)")
+	cmd.Flags().StringVarP(&t.config, "config", "c", "", "configuration file")
+	cmd.Flags().StringVarP(&t.adapter, "adapter", "a", "", "adapter for the configuration file")
+	cmd.Flags().BoolVar(&t.offline, "offline", false, "open the store of the configuration, which no server may have open")
+}
+
+// request asks the running server.
+func (t *target) request(method, uri string, body io.Reader) (*http.Response, error) {
+	var config []byte
+	if t.address == "" && t.config != "" {
+		var err error
+		if config, _, _, err = caddycmd.LoadConfig(t.config, t.adapter); err != nil {
+			return nil, err
+		}
+	}
+	address, err := caddycmd.DetermineAdminAPIAddress(t.address, config, t.config, t.adapter)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := caddycmd.AdminAPIRequest(address, method, uri, nil, body)
+	if err != nil {
+		return nil, fmt.Errorf("%w; if no server runs, add --offline to open its store here", err)
+	}
+	return resp, nil
+}
+
+// open opens the store that the configuration names.
+func (t *target) open() (store.Store, error) {
+	app := new(caddystore.App)
+	if t.config != "" {
+		b, _, _, err := caddycmd.LoadConfig(t.config, t.adapter)
+		if err != nil {
+			return nil, err
+		}
+		var config struct {
+			Apps struct {
+				Store *caddystore.App `json:"store"`
+			} `json:"apps"`
+		}
+		if err := json.Unmarshal(b, &config); err != nil {
+			return nil, err
+		}
+		if config.Apps.Store != nil {
+			app = config.Apps.Store
+		}
+	}
+	dir, err := caddystore.Dir(app.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return embedded.Open(dir, embedded.Options{MaxNames: app.MaxNames, CacheSize: app.CacheSize})
+}
+
+// progress is a bar on standard error where that is a terminal; nil elsewhere. A total of -1 is not known.
+func progress(total int64, what string, bytes bool) *progressbar.ProgressBar {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return nil
+	}
+	return progressbar.NewOptions64(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(os.Stderr),
+		progressbar.OptionShowBytes(bytes), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionThrottle(100e6), progressbar.OptionClearOnFinish())
+}
+
+// input is the file of that name with a bar over its bytes, standard input for "-".
+func input(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(os.Stdin), nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil || info.IsDir() {
+		f.Close()
+		return nil, errors.Join(err, fmt.Errorf("%s is no file", name))
+	}
+	bar := progress(info.Size(), name, true)
+	if bar == nil {
+		return f, nil
+	}
+	r := progressbar.NewReader(f, bar)
+	return &r, nil
+}
+
+// interruptible ends with an interrupt, so that what was done until then is kept in order.
+func interruptible() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt)
+}
