@@ -146,7 +146,7 @@ func (s *server) runDocumented(t *testing.T, c documented) {
 		t.Fatal(err)
 	}
 	command := strings.ReplaceAll(c.command, "1043", port)
-	command = strings.ReplaceAll(command, "localhost:2019", "localhost --unix-socket "+s.path("admin.sock"))
+	command = strings.ReplaceAll(command, "curl ", "curl -sS --unix-socket "+s.path("site.sock")+" ")
 	cmd := exec.Command("bash", "-o", "pipefail", "-c", command)
 	cmd.Dir = s.dir
 	out, err := cmd.CombinedOutput()

@@ -47,6 +47,8 @@ type server struct {
 	cmd  *exec.Cmd
 	log  *logLines
 	http *http.Client // to the admin endpoint
+
+	exited chan struct{} // closed when the process that was started last has ended
 }
 
 // globals makes a Caddyfile of global options, the admin endpoint on a unix socket among them.
@@ -80,40 +82,58 @@ func start(t *testing.T, caddyfile string) *server {
 	return s
 }
 
+// start runs the binary, again after stop and kill.
 func (s *server) start(caddyfile string) {
 	s.t.Helper()
+	const serving = `"serving initial configuration"`
+	before := len(matching(s.log.String(), []string{serving}))
 	s.write("Caddyfile", caddyfile)
 	s.cmd = s.command("run", "--config", "Caddyfile", "--adapter", "caddyfile")
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	exited := make(chan struct{})
+	cmd, exited := s.cmd, make(chan struct{})
+	s.exited = exited
 	go func() {
-		s.cmd.Wait()
+		cmd.Wait()
 		close(exited)
 	}()
 	s.t.Cleanup(func() {
-		s.cmd.Process.Signal(os.Interrupt)
-		select {
-		case <-exited:
-		case <-time.After(patience):
-			s.t.Errorf("the server did not stop within %v", patience)
-			s.cmd.Process.Kill()
-			<-exited
+		if s.cmd != cmd {
+			return // the one that was started after it is ended
 		}
+		s.stop()
 		if s.t.Failed() {
 			s.t.Logf("the end of its log:\n%s", s.log.tail(40))
 		}
 	})
-	s.log.wait(s.t, 1, `"serving initial configuration"`)
+	s.log.wait(s.t, before+1, serving)
+}
+
+// stop ends the server as an operator does.
+func (s *server) stop() {
+	s.t.Helper()
+	s.cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-s.exited:
+	case <-time.After(patience):
+		s.t.Errorf("the server did not stop within %v", patience)
+		s.kill()
+	}
+}
+
+// kill ends the server at once, as kill -9 does.
+func (s *server) kill() {
+	s.cmd.Process.Kill()
+	<-s.exited
 }
 
 // command prepares the binary with the server's folder and environment.
 func (s *server) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "WHENCE_TEST_ADMIN="+filepath.Join(s.dir, "admin.sock"),
+	cmd.Env = append(os.Environ(), "WHENCE_TEST_ADMIN="+s.path("admin.sock"), "WHENCE_TEST_SITE="+s.path("site.sock"),
 		"HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
 	return cmd
 }
@@ -142,6 +162,31 @@ func (s *server) copyFile(from, name string) {
 	if err := os.Rename(s.path(name+".part"), s.path(name)); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// site is the address of the n-th HTTP listener on a port of the kernel's choice that the server opened, from 0.
+func (s *server) site(n int) string {
+	s.t.Helper()
+	line := s.log.wait(s.t, n+1, `"logger":"http"`, `"msg":"port 0 listener"`)
+	var entry struct {
+		Address string `json:"actual_address"`
+	}
+	if err := json.Unmarshal([]byte(line), &entry); err != nil {
+		s.t.Fatalf("log line %s: %v", line, err)
+	}
+	return entry.Address
+}
+
+// client asks the site that binds the unix socket of that name in the server's folder, whatever host a URL names.
+func (s *server) client(socket string) *http.Client {
+	transport := &http.Transport{
+		MaxIdleConnsPerHost: 1000,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", s.path(socket))
+		},
+	}
+	s.t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Timeout: patience, Transport: transport}
 }
 
 // whois is the address of the n-th WHOIS socket that the server opened, from 0.

@@ -44,7 +44,7 @@ func TestExample(t *testing.T) {
 	})
 }
 
-// example is Caddyfile.example with the admin endpoint and the ports of a test.
+// example is Caddyfile.example with the admin endpoint, the sockets and the ports of a test.
 func example(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile("../../Caddyfile.example")
@@ -57,6 +57,7 @@ func example(t *testing.T) string {
 		t.Fatalf("Caddyfile.example does not bind %s", fixed)
 	}
 	config = strings.ReplaceAll(config, fixed, "127.0.0.1:0")
+	config = strings.Replace(config, "\tbind 127.0.0.1\n", "\tbind unix/{$WHENCE_TEST_SITE}\n", 1)
 	config = strings.ReplaceAll(config, "limit 50/m burst 200", "limit 100000/s burst 100000")
 	return strings.Replace(config, "\n{\n", "\n{\n\tadmin unix/{$WHENCE_TEST_ADMIN}\n", 1)
 }
