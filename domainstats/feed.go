@@ -237,7 +237,8 @@ func (f *Feed) emit(use *FeedUse, e store.Sighting, rec *enrich.Record) {
 	f.changed = make(chan struct{})
 }
 
-// from is the position of the first line with an event above after, and whether there may have been others.
+// from is the position of the first line with an event above after, and whether there may have been others since. After 0 is all
+// that is kept.
 func (f *Feed) from(after uint64) (position uint64, missed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -248,7 +249,7 @@ func (f *Feed) from(after uint64) (position uint64, missed bool) {
 		}
 		position++
 	}
-	return position, after < f.floor || after > 0 && !f.begun
+	return position, after > 0 && (after < f.floor || !f.begun)
 }
 
 // end is the position after the last line.

@@ -86,7 +86,7 @@ func (a *API) match(path, query string) target {
 			return t
 		}
 	}
-	if more && rest != "" && a.opt.Score != nil {
+	if more && first != "" && rest != "" && a.opt.Score != nil {
 		if table, number, ok := a.table(first); ok {
 			return target{route: routeMeasure, table: table, number: number, arg: rest}
 		}

@@ -67,9 +67,13 @@ func (a *API) Handle(w http.ResponseWriter, r *http.Request) bool {
 
 // admits answers what the method or the rule for history refuses.
 func (a *API) admits(w http.ResponseWriter, r *http.Request, rt route) bool {
-	if allow := allowed(rt); r.Method != http.MethodGet && !strings.Contains(allow, r.Method) || rt == routeBulk && r.Method != http.MethodPost {
+	allow, ok := "GET, HEAD", r.Method == http.MethodGet || r.Method == http.MethodHead
+	if rt == routeBulk {
+		allow, ok = "POST", r.Method == http.MethodPost
+	}
+	if !ok {
 		w.Header()["Allow"] = []string{allow}
-		refuse(w, rt, http.StatusMethodNotAllowed, r.Method+" is not answered here, only "+allow)
+		refuse(w, rt, http.StatusMethodNotAllowed, "this method is not answered here, only "+allow)
 		return false
 	}
 	if rt.history() && !a.opt.History && !a.fromHere(r) {
@@ -77,13 +81,6 @@ func (a *API) admits(w http.ResponseWriter, r *http.Request, rt route) bool {
 		return false
 	}
 	return true
-}
-
-func allowed(rt route) string {
-	if rt == routeBulk {
-		return "POST"
-	}
-	return "GET, HEAD"
 }
 
 // fromHere reports that the client is on this machine and speaks for nobody else: it is no proxy, and no browser that a web page
