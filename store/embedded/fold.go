@@ -14,8 +14,9 @@ import (
 )
 
 // namesPerWrite bounds the names of a transaction. bbolt holds every page that it changes in memory, taken apart, until the
-// commit; names in order share pages.
-const namesPerWrite = 4096
+// commit, and names far apart each have a page: beside a million names, with 20,000 new ones a second, 1,024 take 53 MB of
+// anonymous memory where 4,096 take 129, for a sixth more of CPU time.
+const namesPerWrite = 1024
 
 // batch is what a fold writes.
 type batch struct {

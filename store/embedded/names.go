@@ -14,6 +14,7 @@ import (
 
 const (
 	importBatch = 1 << 18 // names that are sorted before they are written
+	importWrite = 4096    // names in a transaction of an import, which are closer together
 	readBatch   = 1024    // names read in a transaction
 )
 
@@ -33,7 +34,7 @@ func (l *ledger) Import(ctx context.Context, scope string, names iter.Seq[store.
 	var list []folding
 	flush := func() error {
 		sortNames(list)
-		for part := range slices.Chunk(list, 2*namesPerWrite) {
+		for part := range slices.Chunk(list, importWrite) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
