@@ -151,7 +151,7 @@ func (s *server) runDocumented(t *testing.T, c documented) {
 	cmd.Dir = s.dir
 	out, err := cmd.CombinedOutput()
 	got := strings.ReplaceAll(strings.ReplaceAll(string(out), "\r\n", "\n"), port, "1043")
-	if err != nil || !regexp.MustCompile(pattern(c.output)).MatchString(got) {
+	if err != nil || !regexp.MustCompile(pattern(c.output)).MatchString("\n"+strings.TrimSpace(got)) {
 		t.Errorf("$ %s\n(%v) got:\n%s\nwant:\n%s", command, err, got, c.output)
 	}
 }
@@ -169,10 +169,10 @@ func commands(text string) (cs []documented) {
 	return cs
 }
 
-// pattern is the regular expression of an expected output.
+// pattern is the regular expression of an expected output, with a line end before it.
 func pattern(output string) string {
 	quoted := "\n" + regexp.QuoteMeta(strings.TrimSpace(output))
 	quoted = strings.ReplaceAll(quoted, "\n…", `(?s:\n.*)?`)
 	quoted = strings.ReplaceAll(quoted, "…", ".*")
-	return `^\s*` + strings.TrimPrefix(quoted, "\n") + `\s*$`
+	return `^` + quoted + `$`
 }
