@@ -1,7 +1,6 @@
 package caddyenrich
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -23,8 +22,7 @@ type Lexical struct {
 	// How often the files are looked at where the file system does not notify of changes. Default: 30s.
 	Poll caddy.Duration `json:"poll,omitempty"`
 
-	*lexical.Source `json:"-"`
-	hold            *hold[*lexical.Source]
+	held[*lexical.Source]
 }
 
 // CaddyModule returns the module's registration.
@@ -42,23 +40,14 @@ func (m *Lexical) Provision(ctx caddy.Context) error {
 		}
 		o.Tables[name] = path
 	}
-	var err error
-	m.hold, err = acquire(fmt.Sprintf("lexical %+q", []any{o.Tables, o.Poll}), ctx.Logger(),
+	return m.acquire(fmt.Sprintf("lexical %+q", []any{o.Tables, o.Poll}), ctx.Logger(),
 		func() *lexical.Source { return lexical.New(o) })
-	if err == nil {
-		m.Source = m.hold.engine
-	}
-	return err
 }
 
-// Open reads the files, if no configuration before has.
-func (m *Lexical) Open(ctx context.Context) error { return m.hold.Open(ctx) }
-
-// Close lets the source go; the last configuration that uses it closes it.
-func (m *Lexical) Close() error { return m.hold.Close() }
-
-// Cleanup is Close, also for a configuration that never came to serve.
-func (m *Lexical) Cleanup() error { return m.hold.Close() }
+// Score is the frequency scores of a string by a table, for the doors that score any string.
+func (m *Lexical) Score(table, s string) (average, word float64, ok bool) {
+	return m.engine.Score(table, s)
+}
 
 // UnmarshalCaddyfile parses the source.
 //

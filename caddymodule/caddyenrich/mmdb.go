@@ -1,7 +1,6 @@
 package caddyenrich
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -32,8 +31,7 @@ type MMDB struct {
 	// How often the files are looked at where the file system does not notify of changes. Default: 30s.
 	Poll caddy.Duration `json:"poll,omitempty"`
 
-	*mmdb.Source `json:"-"`
-	hold         *hold[*mmdb.Source]
+	held[*mmdb.Source]
 }
 
 // CaddyModule returns the module's registration.
@@ -52,22 +50,9 @@ func (m *MMDB) Provision(ctx caddy.Context) error {
 	if len(o.Patterns) == 0 {
 		return errors.New("mmdb: no file is configured")
 	}
-	m.hold, err = acquire(fmt.Sprintf("mmdb %+q", []any{o.Patterns, o.Languages, o.Attribution, o.MaxFile, o.Keep, o.Poll}), ctx.Logger(),
+	return m.acquire(fmt.Sprintf("mmdb %+q", []any{o.Patterns, o.Languages, o.Attribution, o.MaxFile, o.Keep, o.Poll}), ctx.Logger(),
 		func() *mmdb.Source { return mmdb.New(o) })
-	if err == nil {
-		m.Source = m.hold.engine
-	}
-	return err
 }
-
-// Open reads the files, if no configuration before has.
-func (m *MMDB) Open(ctx context.Context) error { return m.hold.Open(ctx) }
-
-// Close lets the source go; the last configuration that uses it closes it.
-func (m *MMDB) Close() error { return m.hold.Close() }
-
-// Cleanup is Close, also for a configuration that never came to serve.
-func (m *MMDB) Cleanup() error { return m.hold.Close() }
 
 // UnmarshalCaddyfile parses the source.
 //

@@ -1,7 +1,6 @@
 package caddyenrich
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -29,8 +28,7 @@ type Rank struct {
 	// How often the files are looked at where the file system does not notify of changes. Default: 30s.
 	Poll caddy.Duration `json:"poll,omitempty"`
 
-	*rank.Source `json:"-"`
-	hold         *hold[*rank.Source]
+	held[*rank.Source]
 }
 
 // CaddyModule returns the module's registration.
@@ -48,22 +46,15 @@ func (m *Rank) Provision(ctx caddy.Context) error {
 	if len(o.Files) == 0 {
 		return errors.New("rank: no file is configured")
 	}
-	m.hold, err = acquire(fmt.Sprintf("rank %+q", []any{o.Files, o.Name, o.Attribution, o.MaxFile, o.Poll}), ctx.Logger(),
+	return m.acquire(fmt.Sprintf("rank %+q", []any{o.Files, o.Name, o.Attribution, o.MaxFile, o.Poll}), ctx.Logger(),
 		func() *rank.Source { return rank.New(o) })
-	if err == nil {
-		m.Source = m.hold.engine
-	}
-	return err
 }
 
-// Open reads the files, if no configuration before has.
-func (m *Rank) Open(ctx context.Context) error { return m.hold.Open(ctx) }
+// Rank is the position of a name in the lists, for the doors that ask for nothing else.
+func (m *Rank) Rank(name string) (rank int, list string, exact bool) { return m.engine.Rank(name) }
 
-// Close lets the source go; the last configuration that uses it closes it.
-func (m *Rank) Close() error { return m.hold.Close() }
-
-// Cleanup is Close, also for a configuration that never came to serve.
-func (m *Rank) Cleanup() error { return m.hold.Close() }
+// Loaded reports whether there is a list.
+func (m *Rank) Loaded() bool { return m.engine.Loaded() }
 
 // UnmarshalCaddyfile parses the source.
 //

@@ -1,7 +1,6 @@
 package caddyenrich
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -26,8 +25,7 @@ type Records struct {
 	// How many files are taken. Default: 100000.
 	MaxFiles int `json:"max_files,omitempty"`
 
-	*records.Source `json:"-"`
-	hold            *hold[*records.Source]
+	held[*records.Source]
 }
 
 // CaddyModule returns the module's registration.
@@ -42,21 +40,8 @@ func (m *Records) Provision(ctx caddy.Context) error {
 		return err
 	}
 	o := records.Options{Dir: dir, MaxFileSize: m.MaxFileSize, MaxFiles: m.MaxFiles}
-	m.hold, err = acquire(fmt.Sprintf("records %+v", o), ctx.Logger(), func() *records.Source { return records.New(o) })
-	if err == nil {
-		m.Source = m.hold.engine
-	}
-	return err
+	return m.acquire(fmt.Sprintf("records %+v", o), ctx.Logger(), func() *records.Source { return records.New(o) })
 }
-
-// Open reads the folder, if no configuration before has.
-func (m *Records) Open(ctx context.Context) error { return m.hold.Open(ctx) }
-
-// Close lets the source go; the last configuration that uses it closes it.
-func (m *Records) Close() error { return m.hold.Close() }
-
-// Cleanup is Close, also for a configuration that never came to serve.
-func (m *Records) Cleanup() error { return m.hold.Close() }
 
 // UnmarshalCaddyfile parses the source.
 //

@@ -18,6 +18,8 @@ type engine interface {
 	enrich.Closer
 	enrich.Reporter
 	SetLogger(*zap.Logger)
+	// Refresh looks at the files and lets go of those that are gone.
+	Refresh()
 }
 
 var engines = caddy.NewUsagePool()
@@ -42,15 +44,16 @@ func (s *shared[E]) open() error {
 		// The engine outlives the configuration that opens it, and so must not end with its context.
 		s.err = s.engine.Open(context.Background())
 	})
-	if r, ok := any(s.engine).(interface{ Refresh() }); ok && !first && s.err == nil {
-		r.Refresh()
+	if !first && s.err == nil {
+		s.engine.Refresh()
 	}
 	return s.err
 }
 
-// hold is one configuration's use of an engine. The module that embeds the engine has Open, Close and Cleanup go through it.
-type hold[E engine] struct {
-	*shared[E]
+// held is one configuration's use of an engine. A module embeds it and thereby is the source.
+type held[E engine] struct {
+	engine   E
+	shared   *shared[E]
 	key      string
 	logger   *zap.Logger
 	withdraw func()
@@ -59,32 +62,44 @@ type hold[E engine] struct {
 
 // acquire takes the engine of that key from the pool, or has make make it. Nothing is opened yet. The key says all that make
 // depends on.
-func acquire[E engine](key string, logger *zap.Logger, make func() E) (*hold[E], error) {
+func (h *held[E]) acquire(key string, logger *zap.Logger, make func() E) error {
 	v, _, err := engines.LoadOrNew(key, func() (caddy.Destructor, error) { return &shared[E]{engine: make()}, nil })
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &hold[E]{shared: v.(*shared[E]), key: key, logger: logger}, nil
+	h.shared, h.key, h.logger = v.(*shared[E]), key, logger
+	h.engine = h.shared.engine
+	return nil
 }
+
+// Add is the engine's.
+func (h *held[E]) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict { return h.engine.Add(q, r) }
+
+// Status is the engine's.
+func (h *held[E]) Status() enrich.Status { return h.engine.Status() }
 
 // Open opens the engine if no configuration has, and has it log as this one says.
-func (h *hold[E]) Open(context.Context) error {
-	h.withdraw = h.loggers.Push(h.logger)
+func (h *held[E]) Open(context.Context) error {
+	h.withdraw = h.shared.loggers.Push(h.logger)
 	h.engine.SetLogger(h.logger)
-	return h.open()
+	return h.shared.open()
 }
 
-// Close lets the engine go. It is idempotent, and does nothing for a module whose Provision failed.
-func (h *hold[E]) Close() (err error) {
-	if h == nil {
+// Close lets the engine go; the last configuration that uses it closes it. It is idempotent, and does nothing for a module whose
+// Provision failed.
+func (h *held[E]) Close() (err error) {
+	if h.shared == nil {
 		return nil
 	}
 	h.release.Do(func() {
 		if h.withdraw != nil {
 			h.withdraw()
-			h.loggers.Do(h.engine.SetLogger)
+			h.shared.loggers.Do(h.engine.SetLogger)
 		}
 		_, err = engines.Delete(h.key)
 	})
 	return err
 }
+
+// Cleanup is Close, also for a configuration that never came to serve.
+func (h *held[E]) Cleanup() error { return h.Close() }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -146,6 +147,20 @@ func (s *Source) Close() error {
 		return nil
 	}
 	return s.watch.Close()
+}
+
+// Refresh looks at the folder now, and lets go of the records if it is gone: what a reload of the configuration means for a
+// source that outlives it.
+func (s *Source) Refresh() {
+	s.reload()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := os.Stat(s.o.Dir); errors.Is(err, fs.ErrNotExist) && len(s.files) > 0 {
+		s.log.Load().Info("records let go, as their folder is gone", zap.String("path", s.o.Dir), zap.Int("records", s.table.Load().count))
+		s.files = nil
+		s.table.Store(newTable(nil))
+		s.generation++
+	}
 }
 
 // reload reads what changed in the folder and swaps the table.

@@ -277,3 +277,30 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	})
 }
+
+// TestRefreshLetsGo: a reload of the configuration is when the operator says that a folder that is gone stays gone.
+func TestRefreshLetsGo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "records")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "example.org"), []byte("role: test\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := New(Options{Dir: dir})
+	if err := s.Open(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	s.reload()
+	if n := s.Status().Records; n != 1 {
+		t.Errorf("%d records after the folder vanished, want the last good one", n)
+	}
+	s.Refresh()
+	if n := s.Status().Records; n != 0 {
+		t.Errorf("%d records after a refresh, want none", n)
+	}
+}
