@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/store"
 )
 
 // discard is a connection that takes everything.
@@ -36,21 +37,41 @@ func benchChain() *enrich.Chain {
 	return enrich.NewChain("", enrich.Link{Name: "registration", Source: one{b.Field("registration_via", "rdap").Build()}})
 }
 
-// BenchmarkDomain is GET /<domain> with names that the ledger knows.
+// BenchmarkDomain is GET /<domain> with names that the ledger knows: those of the last minutes, and some of 200,000 on the disk.
 func BenchmarkDomain(b *testing.B) {
-	for _, format := range []Format{FormatC, FormatB} {
-		b.Run(format.String(), func(b *testing.B) {
-			a := newAPI(b, func(o *Options) { o.Format, o.Chain, o.Now, o.Wait = format, benchChain(), time.Now, 2*time.Second })
-			var requests []*http.Request
-			for i := range 1024 {
-				r := request("GET", fmt.Sprintf("/www.name%d.co.uk", i), nil)
-				requests = append(requests, r)
-				a.ServeHTTP(discard{http.Header{}}, r)
+	const known = 200_000
+	st := openLedger(b, b.TempDir())
+	names := func(yield func(store.Sighting) bool) {
+		for i := range known {
+			if !yield(store.Sighting{Scope: DefaultScope, Name: fmt.Sprintf("name%d.co.uk", i), First: now, Last: now, Count: 1}) {
+				return
 			}
+		}
+	}
+	if _, _, err := st.Ledger().Import(b.Context(), DefaultScope, names); err != nil {
+		b.Fatal(err)
+	}
+	var recent, old []*http.Request
+	for i := range 4096 {
+		recent = append(recent, request("GET", fmt.Sprintf("/www.new%d.co.uk", i), nil))
+		old = append(old, request("GET", fmt.Sprintf("/www.name%d.co.uk", i*47), nil))
+	}
+	for _, bench := range []struct {
+		name     string
+		format   Format
+		requests []*http.Request
+	}{{"c/recent", FormatC, recent}, {"c/disk", FormatC, old}, {"b/recent", FormatB, recent}} {
+		b.Run(bench.name, func(b *testing.B) {
+			a := newAPI(b, func(o *Options) {
+				o.Ledger, o.Format, o.Chain, o.Now, o.Wait = st.Ledger(), bench.format, benchChain(), time.Now, 2*time.Second
+			})
 			w := discard{http.Header{}}
+			for _, r := range bench.requests {
+				a.ServeHTTP(w, r)
+			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				a.ServeHTTP(w, requests[i%len(requests)])
+				a.ServeHTTP(w, bench.requests[i%len(bench.requests)])
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -223,6 +224,34 @@ func waitFor(t testing.TB, ok func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("it did not happen in 20 s")
 		}
+	}
+}
+
+// The deadlines of a list are not those of the connection: it serves on when they have passed.
+func TestBulkKeepsConnection(t *testing.T) {
+	a := newAPI(t, func(o *Options) { o.Idle, o.Write = 50*time.Millisecond, 50*time.Millisecond })
+	srv := httptest.NewServer(a)
+	t.Cleanup(srv.Close)
+	var conns []string
+	a.opt.ClientAddr = func(r *http.Request) netip.Addr { conns = append(conns, r.RemoteAddr); return netip.Addr{} }
+	for range 3 {
+		res, err := http.Post(srv.URL+"/v1/lookup", "text/plain", strings.NewReader("192.0.2.1\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(res.Body); err != nil || len(lines(string(b))) != 1 {
+			t.Errorf("%q, %v", b, err)
+		}
+		res.Body.Close()
+		time.Sleep(100 * time.Millisecond) // beyond the deadlines
+		if res, err = http.Get(srv.URL + "/cache_get"); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+	}
+	if len(conns) != 3 || conns[0] != conns[2] {
+		t.Errorf("the requests came over %q", conns)
 	}
 }
 

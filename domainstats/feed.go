@@ -178,7 +178,8 @@ func (f *Feed) batch(ctx context.Context, after *uint64, undone *[]uint64) (int,
 			q.Wait = time.Now().Add(deadline.Sub(f.opt.Now()))
 		}
 		use.Chain.Lookup(ctx, &q, rec)
-		if ctx.Err() != nil {
+		// A chain that another has taken the place of is closed, and fetches nothing more: the event is the other's.
+		if ctx.Err() != nil || f.use.Load() != use {
 			break
 		}
 		f.emit(use, e, rec)

@@ -132,6 +132,23 @@ func TestFeedUse(t *testing.T) {
 	}
 }
 
+// A reload gives the feed another chain while an event waits: it is emitted with what that one knows.
+func TestFeedReload(t *testing.T) {
+	src := &slow{let: make(chan struct{})}
+	before := enrich.NewChain("", enrich.Link{Name: "registration", Source: src})
+	ledger := openLedger(t, t.TempDir()).Ledger()
+	claim(t, ledger, "sans.org")
+	var old, young emitted
+	f := newFeed(t, FeedOptions{Ledger: ledger, Settle: time.Hour, Use: FeedUse{Chain: before, Emit: old.add}})
+	waitFor(t, func() bool { src.mu.Lock(); defer src.mu.Unlock(); return src.asked > 2 })
+	f.Use(FeedUse{Chain: enrich.NewChain("", enrich.Link{Name: "registration", Source: known}), Emit: young.add})
+	before.Close()
+	waitFor(t, func() bool { return slices.Equal(young.all(), []string{"sans.org 1995-08-04T04:00:00Z"}) })
+	if got := old.all(); len(got) != 0 {
+		t.Errorf("emitted by what is gone: %q", got)
+	}
+}
+
 // contactReader reads the stream of first contacts.
 type contactReader struct {
 	t   testing.TB
