@@ -92,7 +92,10 @@ func importHistory(w http.ResponseWriter, r *http.Request) error {
 	patient(w)
 	res, err := domainstats.Import(r.Context(), l, r.Body, o)
 	if err != nil {
-		return fail(http.StatusUnprocessableEntity, fmt.Errorf("after %d entries, which are imported: %w", res.Entries, err))
+		if res.Entries > 0 {
+			err = fmt.Errorf("after %d entries, which are imported: %w", res.Entries, err)
+		}
+		return fail(http.StatusUnprocessableEntity, err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(res)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/schollz/progressbar/v3"
@@ -58,10 +59,10 @@ func (t *target) request(method, uri string, body io.Reader) (*http.Response, er
 		return nil, err
 	}
 	resp, err := caddycmd.AdminAPIRequest(address, method, uri, nil, body)
-	if err != nil {
-		return nil, fmt.Errorf("%w; if no server runs, add --offline to open its store here", err)
+	if err != nil && !strings.HasPrefix(err.Error(), "caddy responded") {
+		err = fmt.Errorf("%w; if no server runs, add --offline to open its store here", err)
 	}
-	return resp, nil
+	return resp, err
 }
 
 // open opens the store that the configuration names.
@@ -88,7 +89,11 @@ func (t *target) open() (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return embedded.Open(dir, embedded.Options{MaxNames: app.MaxNames, CacheSize: app.CacheSize})
+	s, err := embedded.Open(dir, embedded.Options{MaxNames: app.MaxNames, CacheSize: app.CacheSize})
+	if inUse := (*embedded.InUseError)(nil); errors.As(err, &inUse) {
+		err = fmt.Errorf("%w; or leave --offline out, and the running server does it", err)
+	}
+	return s, err
 }
 
 // progress is a bar on standard error where that is a terminal; nil elsewhere. A total of -1 is not known.
