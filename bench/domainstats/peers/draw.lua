@@ -1,0 +1,19 @@
+-- Draws names from the file in NAMES, each thread its own sequence.
+local threads = 0
+
+function setup(thread)
+  threads = threads + 1
+  thread:set("seed", threads)
+end
+
+function init(args)
+  names = {}
+  for name in io.lines(os.getenv("NAMES")) do
+    names[#names + 1] = name
+  end
+  math.randomseed(seed)
+end
+
+function request()
+  return wrk.format("GET", "/" .. names[math.random(#names)])
+end
