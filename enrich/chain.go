@@ -21,8 +21,9 @@ type Link struct {
 
 // Chain asks its sources in order. It is safe for concurrent use.
 type Chain struct {
-	name  string
-	links []Link
+	name    string
+	links   []Link
+	warmers []Warmer
 	// OnFetchError, if set before the first Lookup, hears the errors that a Fetch returned. It may be called from any goroutine.
 	OnFetchError func(source string, s Subject, err error)
 
@@ -49,7 +50,13 @@ func NewChain(name string, links ...Link) *Chain {
 		panic(fmt.Sprintf("enrich: a chain of %d sources, more than %d", len(links), MaxLinks))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Chain{name: name, links: links, ctx: ctx, cancel: cancel, flights: make(map[flight]chan struct{})}
+	c := &Chain{name: name, links: links, ctx: ctx, cancel: cancel, flights: make(map[flight]chan struct{})}
+	for _, l := range links {
+		if w, ok := l.Source.(Warmer); ok {
+			c.warmers = append(c.warmers, w)
+		}
+	}
+	return c
 }
 
 // Name is the name the chain was made with.
@@ -200,6 +207,15 @@ func (c *Chain) guarded(f Fetcher, s Subject) (err error) {
 func (c *Chain) stillPending(k flight) bool {
 	r := Record{link: c.links[k.link].Name, subject: k.subject}
 	return c.links[k.link].Source.Add(&Query{Subject: k.subject}, &r) == Pending
+}
+
+// Warm tells the sources what will be asked about next. It answers nothing and changes nothing: see [Warmer].
+func (c *Chain) Warm(subjects []Subject) {
+	if len(subjects) > 1 {
+		for _, w := range c.warmers {
+			w.Warm(subjects)
+		}
+	}
 }
 
 // Status says how each source is, in the chain's order.

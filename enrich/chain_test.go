@@ -386,3 +386,36 @@ func TestFetchPanicIsAnError(t *testing.T) {
 		t.Errorf("the owner of the source heard %q", got)
 	}
 }
+
+type warmer struct{ warmed [][]Subject }
+
+func (*warmer) Add(*Query, *Record) Verdict { return Next }
+func (w *warmer) Warm(ss []Subject)         { w.warmed = append(w.warmed, ss) }
+
+func TestWarm(t *testing.T) {
+	w := new(warmer)
+	c := NewChain("", Link{"plain", panics{}}, Link{"warm", w})
+	two := []Subject{ASOf(1), {}}
+	c.Warm(two[:0])
+	c.Warm(two[:1]) // alone, nothing would overlap
+	c.Warm(two)
+	if len(w.warmed) != 1 || len(w.warmed[0]) != 2 {
+		t.Errorf("warmed %v, want both once", w.warmed)
+	}
+}
+
+func TestTouch(t *testing.T) {
+	f := NewBuilder(&Origin{}).Field("a", "b").Build()
+	Touch([]*Fragment{nil, f}) // not rendered yet
+	many := make([]*Fragment, 100)
+	for i := range many {
+		many[i] = f
+	}
+	for form := range maxForms {
+		f.Form(Form(form), func(dst []byte, _ *Fragment) []byte { return append(dst, "x"...) })
+	}
+	Touch(many)
+	if got := string(f.Form(0, nil)); got != "x" {
+		t.Errorf("touched: %q", got)
+	}
+}

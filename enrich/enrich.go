@@ -47,6 +47,13 @@ type Fetcher interface {
 	Fetch(ctx context.Context, s Subject) error
 }
 
+// Warmer is a source with more data than the processor's caches hold. Warm is told the subjects of the next few queries, and may
+// touch what Add will read for them, all at once instead of one after the other. It must cost little, answer nothing and change
+// nothing; a subject may be the zero Subject.
+type Warmer interface {
+	Warm(subjects []Subject)
+}
+
 // Opener is a source with files, databases or goroutines. Open is called once before the first Add; it returns an error only
 // for what the operator must mend before the server can start. A file that is missing or broken is not such an error: it is
 // logged, shown in the status, watched, and taken in when it comes.

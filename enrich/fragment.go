@@ -121,6 +121,28 @@ func (f *Fragment) Form(form Form, render func(dst []byte, f *Fragment) []byte) 
 	return b[head:len(b):len(b)]
 }
 
+// Touch reads what queries will read of the fragments, so that it is in the processor's caches: first of all the fragments, then
+// of what was rendered of them. nil is skipped. What it returns is of no use, but keeps the reads.
+func Touch(fs []*Fragment) (sum byte) {
+	var rendered [maxForms * 16]*byte
+	n := 0
+	for _, f := range fs {
+		if f == nil {
+			continue
+		}
+		for i := range f.rendered {
+			if p := f.rendered[i].Load(); p != nil && n < len(rendered) {
+				rendered[n] = p
+				n++
+			}
+		}
+	}
+	for _, p := range rendered[:n] {
+		sum += *p
+	}
+	return sum
+}
+
 // Builder makes a Fragment. The zero Builder is not useful: start with [NewBuilder].
 type Builder struct {
 	f     *Fragment

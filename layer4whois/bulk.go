@@ -21,6 +21,9 @@ type bulkQuery struct {
 	errors  int
 	bytes   int
 	taken   int // lines taken since a deadline was set
+
+	ahead    [bulkAhead]lineAhead
+	subjects [bulkAhead]enrich.Subject
 }
 
 // bulk answers lines until one says "end", or the input ends. What is answered goes out whenever no further complete line is
@@ -47,22 +50,28 @@ func (c *session) bulk(q *query) {
 	c.report(Access{Dialect: b.dialect.Name(), Outcome: Bulk, Bytes: b.bytes, Lines: b.lines, Found: b.found, Errors: b.errors}, "begin")
 }
 
+// bulkAhead is how many lines are read ahead of the answers, where they are here already.
+const bulkAhead = 16
+
+// lineAhead is a line and what it asks about, where it is no option.
+type lineAhead struct {
+	text string
+	err  error
+}
+
 // bulkLines returns errLineTooLong, or nil however else the query ended: the end of the input, "end", time, a reset.
 func (c *session) bulkLines(b *bulkQuery) error {
 	for {
-		line, ok, err := c.in.next()
+		n, err := c.readAhead(b)
+		for i := range n {
+			if c.bulkLine(b, b.ahead[i].text, b.subjects[i], b.ahead[i].err) || len(c.out) >= flushAt && !c.bulkFlush(b) {
+				return nil
+			}
+		}
 		switch {
 		case err != nil:
 			return err
-		case ok:
-			b.line++
-			b.taken++
-			if c.bulkLine(b, text(line)) {
-				return nil
-			}
-			if len(c.out) >= flushAt && !c.bulkFlush(b) {
-				return nil
-			}
+		case n > 0:
 			continue
 		case c.in.eof || !c.bulkFlush(b):
 			return nil
@@ -85,6 +94,40 @@ func (c *session) bulkLines(b *bulkQuery) error {
 	}
 }
 
+// readAhead reads lines that are complete, and has the sources fetch into the processor's caches what the answers will need: the
+// memory that addresses at random touch is cold, and waiting for it one line after the other is most of what a line costs.
+func (c *session) readAhead(b *bulkQuery) (n int, err error) {
+	for n < bulkAhead {
+		line, ok, err := c.in.next()
+		if err != nil || !ok {
+			c.srv.opt.Chain.Warm(b.subjects[:n])
+			return n, err
+		}
+		l := lineAhead{text: text(line)}
+		b.subjects[n] = enrich.Subject{}
+		if l.text != "" && !isWord(l.text) {
+			b.subjects[n], l.err = bulkSubject(l.text)
+		}
+		b.ahead[n] = l
+		n++
+	}
+	c.srv.opt.Chain.Warm(b.subjects[:n])
+	return n, nil
+}
+
+// bulkSubject is what a line asks about. The service takes an address with a time stamp after it.
+func bulkSubject(line string) (enrich.Subject, error) {
+	s, err := enrich.ParseSubject(line)
+	if err != nil {
+		if first, rest := word(line); rest != "" {
+			if s2, err2 := enrich.ParseSubject(first); err2 == nil {
+				return s2, nil
+			}
+		}
+	}
+	return s, err
+}
+
 // bulkFlush sends what there is, and reports whether the client still takes it.
 func (c *session) bulkFlush(b *bulkQuery) bool {
 	if len(c.out) == 0 {
@@ -97,8 +140,11 @@ func (c *session) bulkFlush(b *bulkQuery) bool {
 	return n == size
 }
 
-// bulkLine does what one line says, and reports whether it was the last.
-func (c *session) bulkLine(b *bulkQuery, line string) (end bool) {
+// bulkLine does what one line says, and reports whether it was the last. The line asks about s, or could not be read, unless it is
+// a word.
+func (c *session) bulkLine(b *bulkQuery, line string, s enrich.Subject, err error) (end bool) {
+	b.line++
+	b.taken++
 	if line == "" {
 		return false
 	}
@@ -109,17 +155,10 @@ func (c *session) bulkLine(b *bulkQuery, line string) (end bool) {
 		if b.option(line) {
 			return false
 		}
+		s, err = bulkSubject(line)
 	}
 	if c.srv.opt.LogBulkLines {
 		c.since = c.srv.opt.Now()
-	}
-	s, err := enrich.ParseSubject(line)
-	if err != nil {
-		if first, rest := word(line); rest != "" { // the service takes an address with a time stamp after it
-			if s2, err2 := enrich.ParseSubject(first); err2 == nil {
-				s, err = s2, nil
-			}
-		}
 	}
 	from := len(c.out)
 	outcome, code := c.bulkAnswer(b, line, s, err)

@@ -60,6 +60,7 @@ func (l *lineReader) next() (line []byte, ok bool, err error) {
 
 // cutLine is the first line of b without its end, and how many bytes it takes with its end; n is 0 where b holds no line end.
 func cutLine(b []byte) (line []byte, n int) {
+	b = b[:min(len(b), maxLine+2)] // a longer line is refused anyway, and a bare CR must not have the whole buffer looked through
 	lf := bytes.IndexByte(b, '\n')
 	end := lf
 	if lf < 0 {

@@ -54,6 +54,9 @@ func (m *MMDB) Provision(ctx caddy.Context) error {
 		func() *mmdb.Source { return mmdb.New(o) })
 }
 
+// Warm touches what the next queries will read.
+func (m *MMDB) Warm(subjects []enrich.Subject) { m.engine.Warm(subjects) }
+
 // UnmarshalCaddyfile parses the source.
 //
 //	mmdb <file|glob|folder…> {
@@ -97,6 +100,7 @@ var (
 	_ enrich.Opener         = (*MMDB)(nil)
 	_ enrich.Closer         = (*MMDB)(nil)
 	_ enrich.Reporter       = (*MMDB)(nil)
+	_ enrich.Warmer         = (*MMDB)(nil)
 	_ caddy.Provisioner     = (*MMDB)(nil)
 	_ caddy.CleanerUpper    = (*MMDB)(nil)
 	_ caddyfile.Unmarshaler = (*MMDB)(nil)
