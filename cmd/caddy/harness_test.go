@@ -42,11 +42,12 @@ func TestMain(m *testing.M) {
 
 // server is a running binary.
 type server struct {
-	t    *testing.T
-	dir  string // its working folder, with its Caddyfile and data
-	cmd  *exec.Cmd
-	log  *logLines
-	http *http.Client // to the admin endpoint
+	t     *testing.T
+	dir   string // its working folder, with its Caddyfile and data
+	cmd   *exec.Cmd
+	files []*os.File // handed down, from descriptor 3
+	log   *logLines
+	http  *http.Client // to the admin endpoint
 
 	exited chan struct{} // closed when the process that was started last has ended
 }
@@ -132,6 +133,7 @@ func (s *server) kill() {
 // command prepares the binary with the server's folder and environment.
 func (s *server) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)
+	cmd.ExtraFiles = s.files
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "WHENCE_TEST_ADMIN="+s.path("admin.sock"), "WHENCE_TEST_SITE="+s.path("site.sock"), "WHENCE_TEST_DIR="+s.dir,
 		"HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
