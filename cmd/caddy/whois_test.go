@@ -219,3 +219,31 @@ func TestProxyProtocol(t *testing.T) {
 	}
 	s.log.wait(t, 1, `"logger":"whois.access"`, `"client_ip":"198.51.100.7"`, `"outcome":"found"`)
 }
+
+// TestMetrics: what was counted goes on over a reload, and no label is one that a client chose.
+func TestMetrics(t *testing.T) {
+	config := globals("\twhois {\n\t\tbind 127.0.0.1:0\n\t}")
+	s := start(t, config)
+	ask(t, s.whois(0), linkLocal)
+	if err := s.load(config); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, s.whois(0), linkLocal)
+	ask(t, s.whois(0), "010.0.0.1")
+	ask(t, s.whois(0), "begin\r\n192.0.2.1\r\n192.0.2.2\r\nend")
+	var metrics string
+	eventually(t, "all queries are counted", func() bool {
+		metrics = s.get("/metrics")
+		return strings.Contains(metrics, "caddy_whence_whois_bulk_lines_total 2\n")
+	})
+	for _, want := range []string{
+		`caddy_whence_whois_queries_total{dialect="lines",outcome="none"} 2`,
+		`caddy_whence_whois_queries_total{dialect="lines",outcome="error"} 1`,
+		`caddy_whence_whois_queries_total{dialect="cymru",outcome="bulk"} 1`,
+		`caddy_whence_whois_query_duration_seconds_count 3`,
+	} {
+		if !strings.Contains(metrics, want+"\n") {
+			t.Errorf("no %s in\n%s", want, strings.Join(matching(metrics, []string{"whence"}), ""))
+		}
+	}
+}
