@@ -18,11 +18,18 @@ import (
 	"time"
 )
 
-// drawWith asks the server for names that wrk draws, and returns how many requests there were.
-func drawWith(wrk, script, names string, addr netip.AddrPort, clients int, d time.Duration) (n int, elapsed time.Duration, err error) {
-	cmd := exec.Command(wrk, "-t2", "-c"+strconv.Itoa(clients), "-d"+strconv.Itoa(int(d.Seconds()))+"s", "-s", script,
+// draw is how wrk asks for names of a file, in paths that begin with prefix.
+type draw struct {
+	wrk, script, names string
+	clients            int
+	time               time.Duration // in whole seconds
+}
+
+// run returns how many requests there were, and what they took.
+func (d *draw) run(addr netip.AddrPort, prefix string) (n int, elapsed time.Duration, err error) {
+	cmd := exec.Command(d.wrk, "-t2", "-c"+strconv.Itoa(d.clients), "-d"+strconv.Itoa(int(d.time.Seconds()))+"s", "-s", d.script,
 		"http://"+addr.String())
-	cmd.Env = append(os.Environ(), "NAMES="+names)
+	cmd.Env = append(os.Environ(), "NAMES="+d.names, "PREFIX="+prefix)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return 0, 0, fmt.Errorf("wrk: %w\n%s", err, out)
@@ -148,6 +155,14 @@ func load(addr netip.AddrPort, clients int, next func() (string, bool), check fu
 		err = *f
 	}
 	return asked.Load(), err
+}
+
+// checkFixed holds the answer of a server that has one for all.
+func checkFixed(name string, body []byte) error {
+	if string(bytes.TrimSpace(body)) != fixedAnswer {
+		return fmt.Errorf("%s: answered %q", name, body)
+	}
+	return nil
 }
 
 // each gives every name once.

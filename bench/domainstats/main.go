@@ -166,7 +166,9 @@ func (b *bench) contestWarm(whence *server, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	respond, err := b.add(startCaddy(b.dir, "respond", b.caddy, "", "respond `"+fixedAnswer+"`"))
+	// In a body of respond, braces that are not escaped are placeholders.
+	body := strings.NewReplacer("{", `\{`, "}", `\}`).Replace(fixedAnswer)
+	respond, err := b.add(startCaddy(b.dir, "respond", b.caddy, "", "respond `"+body+"`"))
 	if err != nil {
 		return err
 	}
@@ -178,18 +180,23 @@ func (b *bench) contestWarm(whence *server, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	of := func(name string, s *server) *contender {
+	for _, s := range []*server{respond, fixed} {
+		if _, err := load(s.addr, 1, each(b.names[:1]), checkFixed); err != nil {
+			return err
+		}
+	}
+	d := &draw{wrk: wrk, script: script, names: b.plain, clients: b.clients, time: b.warm}
+	of := func(name string, s *server, prefix string) *contender {
 		return &contender{name: name, run: func() (sample, error) {
-			return measured(s, func() (int, time.Duration, error) {
-				return drawWith(wrk, script, b.plain, s.addr, b.clients, b.warm)
-			})
+			return measured(s, func() (int, time.Duration, error) { return d.run(s.addr, prefix) })
 		}}
 	}
-	contenders := []*contender{of("Caddy's respond", respond), of("whence, format C", whence), of("Go, fixed answer", fixed)}
+	contenders := []*contender{of("Caddy's respond", respond, "/"), of("whence, format C", whence, "/"),
+		of("whence, /depuny: nothing is looked up", whence, "/depuny?domain="), of("Go, fixed answer", fixed, "/")}
 	if python, err := b.add(startPython(b.dir, b.plain)); err != nil {
 		b.skipped = append(b.skipped, fmt.Sprintf("the Python server: %v", err))
 	} else {
-		contenders = append(contenders, of("Python, threads and a dict", python))
+		contenders = append(contenders, of("Python, threads and a dict", python, "/"))
 	}
 	if err := contest(contenders, b.rounds, os.Stderr); err != nil {
 		return err

@@ -47,7 +47,7 @@ func contest(contenders []*contender, rounds int, progress io.Writer) error {
 				continue
 			}
 			c.samples = append(c.samples, s)
-			fmt.Fprintf(progress, "round %d  %-28s %10.0f/s  %7.3f µs  others %2.0f %%\n", round+1, c.name, s.rate, s.cpu, s.other*100)
+			fmt.Fprintf(progress, "round %d  %-38s %10.0f/s  %7.3f µs  others %2.0f %%\n", round+1, c.name, s.rate, s.cpu, s.other*100)
 		}
 	}
 	return nil

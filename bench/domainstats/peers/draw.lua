@@ -1,4 +1,4 @@
--- Draws names from the file in NAMES, each thread its own sequence.
+-- Draws names from the file in NAMES, each thread its own sequence, and asks for PREFIX and the name.
 local threads = 0
 
 function setup(thread)
@@ -8,6 +8,7 @@ end
 
 function init(args)
   names = {}
+  prefix = os.getenv("PREFIX")
   for name in io.lines(os.getenv("NAMES")) do
     names[#names + 1] = name
   end
@@ -15,5 +16,5 @@ function init(args)
 end
 
 function request()
-  return wrk.format("GET", "/" .. names[math.random(#names)])
+  return wrk.format("GET", prefix .. names[math.random(#names)])
 end
