@@ -1,0 +1,190 @@
+package whoisreply
+
+import (
+	"strings"
+	"time"
+)
+
+// saying is what registries write to tell a class, in lower case.
+type saying struct {
+	class Class
+	words string
+}
+
+// sayings are tried in order of class, not of place: who says that it limits queries and that nothing was found says nothing
+// about the name. What is here must not occur in the terms of use that replies carry, which speak of limits as well; they are
+// mostly told apart by their length (see classify).
+var sayings = []saying{
+	{Blocked, "ip address blocked|ip is blocked|ip has been blocked|been blacklisted|is blacklisted|are blacklisted|access denied|" +
+		"has been banned|is banned|been banned|permission denied|unauthorised access|ip address is blocked|not authorised to access this|" +
+		"you have been blocked|your access has been|not authorized to use this|access from your ip|su direccion ip no|client blocked|" +
+		"query refused|you are not allowed to|la ip utilizada no|access to this service is denied|connection denied|blocked for abuse"},
+	{Throttled, "too many|limit exceeded|limit has been exceeded|limit reached|limit was exceeded|exceeded your|exceeded the|quota exceeded|" +
+		"quota reached|has been exceeded|have exceeded|has exceeded|been exceeded|slow down|try again|try later|please wait|go away|" +
+		"excessive quer|grace period, wait|still in grace period|queries per hour|queries per day|queries per minute|" +
+		"requests per minute|request per second|requests per second|rate limit|ratelimit|rate-limit|access control limit|" +
+		"temporarily denied|temporarily unavailable|temporarily not|temporarily blocked|temporarily restricted|" +
+		"time before starting another|interval is too short|query interval|limit-exceeded|over quota|throttl|quota of quer|queries exceeded|" +
+		"exceeded allowed|exceeded maximum|exceeded max|maximum number of queries|maximum queries|maximum query|number of allowed queries|" +
+		"lookup quota|query quota|query limit|lookups exceeded|wait a while|wait and|again later|again in|too fast|too frequent|too often|" +
+		"exceeded for|max number of|daily limit|hourly limit|currently down|is busy|too busy|server is down|overload|excess of quer|" +
+		"number of queries|exceeds the|exceeded. |be replenished|due to query limit|high volume of|command rate|connection limit|" +
+		"limitado temporalmente|demasiadas consultas|consultas excedido|requests of this client|rejected due to|refused, try|wait for"},
+	{Reserved, "is reserved|are reserved|been reserved|reserved by|reserved name|reserved for|reserved domain|in the reserved list|" +
+		"restricted from|is restricted|restricted domain|domain is prohibited|requested is prohibited|is not allowed to be registered|" +
+		"domain not available|not available for registration|can not be registered|cannot be registered|may not be registered|" +
+		"name is blocked|domain is blocked|has been blocked by|not available or is reserved|blocked by|prohibited string|" +
+		"prohibited name|domain reserved|name is prohibited|not registrable|not available for second level|registration is not allowed|" +
+		"unavailable for registration|not be available for registration|reserved. |restricted name|in the restricted list|reserved word|" +
+		"dpml block|globalblock|trademark clearinghouse block|réservé|reservado"},
+	{Available, "no match|not found|no entries found|no data found|no object found|no objects found|nothing found|no records match|" +
+		"no such domain|not registered|is available|available for|is free|not been registered|does not exist|no existe|" +
+		"not been found|no information available|no data was found|could not be found|domain unknown|no domain|object does not exist|" +
+		"no matching|not exist in|not in database|no record|could not find|unable to find|not known in|no found|returned 0 objects|" +
+		"no se encontro|no_se_encontro|object_not_found|no se encuentra registrado|not available in our whois database|no entry found|" +
+		"nothing to show|not find matchingrecord|nincs tal|is not in|not assigned|no está registrado|no esta registrado|no registrado|" +
+		"status: available|status: free|available domain|domain available|this query returned 0|not have an entry|not have any entries|" +
+		"not have any data|data not found|no information was found|no information on|is not active|not currently registered|" +
+		"never been registered|no name found|0 results|not delegated|n'existe pas|non trouv|nicht gefunden|not yet registered|" +
+		"등록되어 있지 않습니다|未注册|未註冊|没有|該当するデータがありません|нет данных|не найден|não encontrado|não existe|not regist|is unassigned|" +
+		"can be registered|not exist|no results|not listed|no results found|unknown domain|not match|#free|key not found"},
+	{Unsupported, "tld not supported|tld is not supported|not supported|no whois server|invalid query|invalid domain|not a valid domain|" +
+		"invalid input|is not valid|invalid request|not managed by|not authoritative|wrong tld|unknown tld|malformed|syntax error|illegal|" +
+		"does not accept|not served by|this tld has no whois|invalid parameter|incorrect domain|only contains|unsupported|does not support"},
+}
+
+var sayingWords = func() (words [len(classNames)][]string) {
+	for _, s := range sayings {
+		words[s.class] = strings.Split(s.words, "|")
+	}
+	return words
+}()
+
+// statusClass is the class that a status tells, Error for the statuses of registered names.
+func statusClass(s string) Class {
+	switch {
+	case s == "free", s == "available", strings.HasPrefix(s, "not registered"), strings.HasPrefix(s, "no object found"),
+		strings.HasPrefix(s, "not found"), s == "unassigned", s == "unregistered", s == "not exist", strings.HasPrefix(s, "available"),
+		s == "no match", strings.HasPrefix(s, "no object"), s == "livre", s == "disponible":
+		return Available
+	case strings.HasPrefix(s, "reserved"), strings.HasPrefix(s, "restricted"), s == "prohibited", s == "unavailable", s == "blocked",
+		s == "forbidden", strings.HasPrefix(s, "not available"), s == "reservado", s == "réservé":
+		return Reserved
+	}
+	return Error
+}
+
+// classify tells the class. The registration itself outweighs what a reply says beside it: a registrar's limit does not unmake
+// what the registry told (both may be in one reply).
+func (p *parser) classify(text string) Class {
+	r := &p.reply
+	fromStatus := Error
+	for _, s := range r.Status {
+		if c := statusClass(s); c != Error {
+			fromStatus = c
+			break
+		}
+	}
+	facts := !r.Created.IsZero() || !r.Expires.IsZero() || len(r.NameServers) > 0 || r.Registrar != "" ||
+		r.Domain != "" && (r.Registrant.Name != "" || r.Registrant.Organization != "")
+	switch {
+	case fromStatus == Reserved:
+		return Reserved
+	case facts && fromStatus == Error && !p.available:
+		return Registered
+	}
+	said, wait := sayingOf(text)
+	switch {
+	case said == Throttled || said == Blocked:
+		r.Wait = wait
+		return said
+	case fromStatus == Available || p.available:
+		return Available
+	case said == Reserved || said == Available:
+		return said
+	case r.Domain != "" && (len(r.Status) > 0 || !r.Updated.IsZero() || p.handles[ofRegistrant] != ""):
+		return Registered
+	}
+	return said
+}
+
+// maxSaid is the length of a paragraph above which it is terms of use: what they say is not about this query.
+const maxSaid = 420
+
+// sayingOf is the class that the sentences of a reply tell, and how long it says to wait.
+func sayingOf(text string) (class Class, wait time.Duration) {
+	var buf [2 * maxSaid]byte
+	para := buf[:0]
+	seen := [len(classNames)]bool{}
+	judge := func() {
+		if len(para) > 0 && len(para) < maxSaid {
+			if c := said(string(para)); c != Error {
+				seen[c] = true
+				if c == Throttled || c == Blocked {
+					wait = max(wait, waitOf(string(para)))
+				}
+			}
+		}
+		para = para[:0]
+	}
+	for text != "" {
+		var raw string
+		raw, text = nextLine(text)
+		s := trim(strings.TrimLeft(trim(raw), "%#;*-=>"))
+		if s == "" {
+			judge()
+			continue
+		}
+		for i := 0; i < len(s) && len(para) < cap(para)-2; i++ {
+			c := s[i]
+			if c >= 'A' && c <= 'Z' {
+				c |= 0x20
+			}
+			para = append(para, c)
+		}
+		para = append(para, ' ')[:min(len(para)+1, cap(para)-1)]
+	}
+	judge()
+	for _, c := range [...]Class{Throttled, Blocked, Reserved, Available, Unsupported} {
+		if seen[c] {
+			return c, wait
+		}
+	}
+	return Error, 0
+}
+
+// said is the class that a paragraph tells.
+func said(s string) Class {
+	for _, list := range sayings {
+		for _, w := range sayingWords[list.class] {
+			if strings.Contains(s, w) {
+				return list.class
+			}
+		}
+	}
+	return Error
+}
+
+// waitOf is the time that a sentence tells to wait: "replenished in 50 seconds", "10-second", "1 request per second".
+func waitOf(s string) time.Duration {
+	for i := 0; i < len(s); i++ {
+		if !isDigit(s[i]) {
+			continue
+		}
+		j := i
+		for j < len(s) && isDigit(s[j]) {
+			j++
+		}
+		unit := strings.TrimLeft(s[j:], " -")
+		for _, u := range [...]struct {
+			name string
+			d    time.Duration
+		}{{"sec", time.Second}, {"min", time.Minute}, {"hour", time.Hour}, {"day", 24 * time.Hour}, {"request per sec", time.Second}} {
+			if j-i < 9 && strings.HasPrefix(unit, u.name) {
+				return time.Duration(atoi(s[i:j])) * u.d
+			}
+		}
+		i = j
+	}
+	return 0
+}

@@ -1,0 +1,190 @@
+package whoisreply
+
+import "strings"
+
+// line is a line of a reply, taken apart by the style it is written in.
+type line struct {
+	text    string // without surrounding space and ornament
+	indent  int    // columns of space before it
+	comment bool   // marked as a remark
+	key     string // as written, "" where the line has no key
+	value   string
+	bracket bool // the key stood in brackets
+}
+
+// nextLine cuts the first line off text. CR, LF and CRLF end lines.
+func nextLine(text string) (first, rest string) {
+	i := strings.IndexByte(text, '\n')
+	if i < 0 {
+		i = len(text)
+	}
+	if j := strings.IndexByte(text[:i], '\r'); j >= 0 {
+		if j+1 < len(text) && text[j+1] == '\n' {
+			return text[:j], text[j+2:]
+		}
+		return text[:j], text[j+1:]
+	}
+	if i == len(text) {
+		return text, ""
+	}
+	return text[:i], text[i+1:]
+}
+
+// space is what surrounds values: NUL and the no-break space of broken charsets count.
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == 0 }
+
+func trim(s string) string {
+	for len(s) > 0 && isSpace(s[0]) {
+		s = s[1:]
+	}
+	for len(s) > 0 && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// scan takes a line apart.
+func scan(raw string) line {
+	var l line
+	for l.indent < len(raw) && isSpace(raw[l.indent]) {
+		l.indent++
+	}
+	l.text = trim(raw)
+	if l.text == "" {
+		return l
+	}
+	switch l.text[0] {
+	case '%', '#', ';':
+		l.comment = true
+		l.text = trim(strings.TrimLeft(l.text, "%#;"))
+		return l
+	case '>':
+		l.comment = true
+		l.text = trim(strings.Trim(l.text, "<>"))
+		return l
+	case '*':
+		l.text = trim(strings.Trim(l.text, "*"))
+	case '-', '=', '_':
+		if rest := strings.TrimLeft(l.text, "-=_ "); rest == "" {
+			l.text = ""
+			return l
+		} else if strings.HasPrefix(l.text, "- ") {
+			l.text = rest
+		}
+	}
+	if l.text != "" {
+		l.split()
+	}
+	return l
+}
+
+// split finds key and value.
+func (l *line) split() {
+	s := unnumbered(l.text)
+	if s[0] == '[' {
+		if end := strings.IndexByte(s, ']'); end > 0 && end < maxKey {
+			l.key, l.value, l.bracket = trim(s[1:end]), value(s[end+1:]), true
+			return
+		}
+	}
+	colon := keyColon(s)
+	if colon < 0 || colon > 2 {
+		if k, v, ok := wide(s, colon); ok {
+			l.key, l.value = k, v
+			return
+		}
+	}
+	if colon > 0 {
+		l.key, l.value = trim(s[:colon]), value(s[colon+1:])
+		if inner, v, ok := strings.Cut(l.value, ":"); ok && rwhois(l.key, inner) { // "domain:Created:20090324"
+			l.key, _, _ = strings.Cut(inner, ";")
+			l.value = value(v)
+		}
+		return
+	}
+	if i := strings.Index(s, ". . ."); i > 0 && i < maxKey {
+		l.key, l.value = trim(s[:i]), value(s[i:])
+	}
+}
+
+// maxKey is the longest key there is, in bytes.
+const maxKey = 72
+
+// keyColon is the place of the colon that ends a key, -1 where there is none.
+func keyColon(s string) int {
+	for i := 0; i < len(s) && i < maxKey; i++ {
+		if s[i] == ':' {
+			if strings.HasPrefix(s[i:], "://") || i == 0 {
+				return -1
+			}
+			return i
+		}
+		// The full-width colon of Chinese and Japanese replies is U+FF1A, three bytes; the value keeps no part of it.
+		if s[i] == 0xEF && strings.HasPrefix(s[i:], "\uff1a") && i > 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// value removes leaders, quotes and space around a value.
+func value(s string) string {
+	s = strings.TrimPrefix(trim(s), "\xbc\x9a") // what is left of a full-width colon
+	s = trim(s)
+	if strings.HasPrefix(s, "..") || strings.HasPrefix(s, ". .") {
+		s = strings.TrimLeft(s, ". ")
+	}
+	if strings.HasPrefix(s, ": ") { // "Telephone:    :   +1.2345"
+		s = trim(s[2:])
+	}
+	if n := len(s); n >= 2 && s[0] == '"' && strings.IndexByte(s[1:], '"') == n-2 {
+		s = s[1 : n-1]
+	}
+	if len(s) > maxValue {
+		s = s[:maxValue]
+	}
+	return s
+}
+
+// unnumbered removes what counts the fields of a form: "a. [Domain Name]", "a [Domain Name]", "1a.   Domain Name".
+func unnumbered(s string) string {
+	for i := 1; i <= 3 && i < len(s)-1; i++ {
+		switch c := s[i]; {
+		case c == '.' && isSpace(s[i+1]):
+			if rest := trim(s[i+1:]); rest != "" {
+				return rest
+			}
+			return s
+		case i == 1 && c == ' ' && s[2] == '[':
+			return s[2:]
+		case c < '0' || c > 'z':
+			return s
+		}
+	}
+	return s
+}
+
+// wide splits at a run of space or a tab, where the key before it is a known one: "Domain-name         example.org".
+func wide(s string, colon int) (key, val string, ok bool) {
+	end := len(s)
+	if colon >= 0 {
+		end = colon
+	}
+	for i := 1; i < end && i < 40; i++ {
+		if s[i] == '\t' || s[i] == ' ' && i+1 < end && isSpace(s[i+1]) {
+			rest := trim(s[i:])
+			if rest == "" || rest[0] == ':' {
+				return "", "", false
+			}
+			e := lookup(s[:i])
+			return s[:i], value(rest), e != nil && !e.heading
+		}
+	}
+	return "", "", false
+}
+
+// rwhois reports whether key and the word after it are the class and the attribute of an RWhois line (RFC 2167).
+func rwhois(key, attribute string) bool {
+	return (key == "domain" || key == "network" || key == "contact") && attribute != "" && !strings.Contains(attribute, " ") &&
+		!strings.Contains(attribute, ".")
+}
