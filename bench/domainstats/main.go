@@ -195,6 +195,8 @@ func (b *bench) contestWarm(whence *server, w io.Writer) error {
 		of("whence, /depuny: nothing is looked up", whence, "/depuny?domain="), of("Go, fixed answer", fixed, "/")}
 	if python, err := b.add(startPython(b.dir, b.plain)); err != nil {
 		b.skipped = append(b.skipped, fmt.Sprintf("the Python server: %v", err))
+	} else if _, err := load(python.addr, 1, each(b.names[:1]), checkKnown); err != nil {
+		return err
 	} else {
 		contenders = append(contenders, of("Python, threads and a dict", python, "/"))
 	}
