@@ -26,16 +26,16 @@ var sayings = []saying{
 		"temporarily denied|temporarily unavailable|temporarily not|temporarily blocked|temporarily restricted|" +
 		"time before starting another|interval is too short|query interval|limit-exceeded|over quota|throttl|quota of quer|queries exceeded|" +
 		"exceeded allowed|exceeded maximum|exceeded max|maximum number of queries|maximum queries|maximum query|number of allowed queries|" +
-		"lookup quota|query quota|query limit|lookups exceeded|wait a while|wait and|again later|again in|too fast|too frequent|too often|" +
+		"lookup quota|query quota|lookups exceeded|wait a while|wait and|again later|again in|too fast|too frequent|too often|" +
 		"exceeded for|max number of|daily limit|hourly limit|currently down|is busy|too busy|server is down|overload|excess of quer|" +
-		"number of queries|exceeds the|exceeded. |be replenished|due to query limit|high volume of|command rate|connection limit|" +
+		"number of queries|exceeded. |be replenished|due to query limit|command rate|connection limit|" +
 		"limitado temporalmente|demasiadas consultas|consultas excedido|requests of this client|rejected due to|refused, try|wait for"},
 	{Reserved, "is reserved|are reserved|been reserved|reserved by|reserved name|reserved for|reserved domain|in the reserved list|" +
 		"restricted from|is restricted|restricted domain|domain is prohibited|requested is prohibited|is not allowed to be registered|" +
 		"domain not available|not available for registration|can not be registered|cannot be registered|may not be registered|" +
 		"name is blocked|domain is blocked|has been blocked by|not available or is reserved|blocked by|prohibited string|" +
 		"prohibited name|domain reserved|name is prohibited|not registrable|not available for second level|registration is not allowed|" +
-		"unavailable for registration|not be available for registration|reserved. |restricted name|in the restricted list|reserved word|" +
+		"unavailable for registration|not be available for registration|restricted name|in the restricted list|reserved word|" +
 		"dpml block|globalblock|trademark clearinghouse block|réservé|reservado"},
 	{Available, "no match|not found|no entries found|no data found|no object found|no objects found|nothing found|no records match|" +
 		"no such domain|not registered|is available|available for|is free|not been registered|does not exist|no existe|" +
@@ -108,6 +108,24 @@ func (p *parser) classify(text string) Class {
 	return said
 }
 
+// terms are parts of terms of use and of notices, in lower case. What a paragraph with one of them says of limits and reservations
+// is said to everybody.
+var terms = [...]string{"rights reserved", "you agree", "by using th", "by submitting", "terms of use", "terms and conditions",
+	"reserves the right", "rate limited", "is provided", "the data in", "may be withdrawn", "abuse of th", "note that", "should this limit",
+	"information provided", "you may not", "legitimate", "purposes", "accura", "you are not authorized", "never do any", "excessive queries;",
+	"is restricted in order", "copyright", "prohibited from", "expressly prohibited", "available in full at", "may be reserved", "might be",
+	"all queries are", "in this page", "registrar of record", "please visit", "help@", "for further"}
+
+// isTerms reports whether a paragraph is said to everybody.
+func isTerms(s string) bool {
+	for _, w := range terms {
+		if strings.Contains(s, w) {
+			return true
+		}
+	}
+	return false
+}
+
 // maxSaid is the length of a paragraph above which it is terms of use: what they say is not about this query.
 const maxSaid = 420
 
@@ -118,10 +136,11 @@ func sayingOf(text string) (class Class, wait time.Duration) {
 	seen := [len(classNames)]bool{}
 	judge := func() {
 		if len(para) > 0 && len(para) < maxSaid {
-			if c := said(string(para)); c != Error {
+			s := string(para)
+			if c := said(s); c == Available || c != Error && !isTerms(s) {
 				seen[c] = true
 				if c == Throttled || c == Blocked {
-					wait = max(wait, waitOf(string(para)))
+					wait = max(wait, waitOf(s))
 				}
 			}
 		}
@@ -155,6 +174,9 @@ func sayingOf(text string) (class Class, wait time.Duration) {
 
 // said is the class that a paragraph tells.
 func said(s string) Class {
+	if s == "restricted " || s == "reserved " {
+		return Reserved
+	}
 	for _, list := range sayings {
 		for _, w := range sayingWords[list.class] {
 			if strings.Contains(s, w) {

@@ -88,7 +88,7 @@ var keys = [...]struct {
 		"last edited on|last edited|last modified on|ultima actualizacion|ultima actualización|última actualización|" +
 		"derniere modification|dernière modification|last change|최근 정보 변경일|update date|~last updated on date|record updated|" +
 		"record updated on|domain updated|domain datelastmodified|date de modification|modified on|last transaction date|" +
-		"~updated at|updated date time|domain modified|last modification date|registrar updated date|data da última modificação|" +
+		"~updated at|updated date time|domain modified|last modification date|registrar updated date|domain record last updated|data da última modificação|" +
 		"domain last modified|~record last update|最終更新|fecha de modificacion|fecha de modificación|dnslastupdated|update|" +
 		"last modified at|date last modified|last update on|date de dernière modification|last domain update|last updated at|" +
 		"registry updated date|modified|domain name last updated date"},
@@ -298,6 +298,9 @@ func ofRole(b []byte) (entry, bool) {
 	rest := b[first+1:]
 	if !ok {
 		if string(b[:first]) == "registry" || string(b[:first]) == "sponsoring" { // "Registry Admin ID"
+			if e := find(rest); e != nil {
+				return *e, true
+			}
 			return ofRole(rest)
 		}
 		if r, ok = roleWords[string(b[last:])]; !ok {

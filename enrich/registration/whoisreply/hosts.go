@@ -8,7 +8,7 @@ func cleanHost(s string) string { return strings.ToLower(strings.TrimSuffix(s, "
 // isHost reports whether s is written like the full name of a host, and is no address. Unicode is allowed in domain names.
 func isHost(s string) bool {
 	s = strings.TrimSuffix(s, ".")
-	if len(s) < 4 || len(s) > 253 {
+	if len(s) < 4 || len(s) > 253 || strings.HasPrefix(s, "not.") { // "not.defined."
 		return false
 	}
 	dots, label := 0, 0

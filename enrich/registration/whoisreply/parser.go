@@ -225,8 +225,8 @@ func (p *parser) take(e entry, l *line) {
 	case fRole:
 		p.contactNamed(e, v)
 	case fName, fOrganization, fAddress, fCity, fState, fPostalCode, fCountry, fEmail, fPhone:
-		if e.field == fName && p.section == ofRegistrar && e.role == ofDomain {
-			p.registrar(entry{field: fRegistrar, role: ofRegistrar}, v)
+		if (e.field == fName || e.field == fOrganization) && p.contactOf(e) == ofRegistrar {
+			p.registrarNamed(v)
 			return
 		}
 		p.contact(p.contactOf(e)).set(e.field, v)
@@ -235,11 +235,16 @@ func (p *parser) take(e entry, l *line) {
 
 // domain takes the name that what follows is about.
 func (p *parser) domain(v string) {
-	w, _ := nextWord(v)
+	w, rest := nextWord(v)
 	w = cleanHost(strings.Trim(w, "\"'"))
 	if !isHost(w) {
 		return
 	}
+	defer func() { // "EXAMPLE.ORG is Active"
+		if rest = strings.TrimPrefix(trim(rest), "is "); p.pending == fDomain && rest != "" && isASCII(rest) && !strings.Contains(rest, " ") {
+			p.addStatus(rest)
+		}
+	}()
 	if have := p.reply.Domain; have != "" && have != w && isASCII(w) && isASCII(have) {
 		if w != p.asked {
 			p.section = ofForeign
@@ -285,6 +290,14 @@ func (p *parser) date(e entry, key, v string) {
 	}
 }
 
+// registrarNamed takes the name in the registrar's own section: it replaces the handle that stood in its place.
+func (p *parser) registrarNamed(v string) {
+	if r := p.reply.Registrar; p.section == ofRegistrar && p.weight < 4 && isHandle(r) {
+		p.weight = 2
+	}
+	p.registrar(entry{field: fRegistrar}, v)
+}
+
 // registrar takes the registrar's name.
 func (p *parser) registrar(e entry, v string) {
 	weight := 3
@@ -294,8 +307,8 @@ func (p *parser) registrar(e entry, v string) {
 	if p.section == ofOther || p.section >= ofRegistrant && p.opened {
 		weight = 1
 	}
-	if weight <= p.weight {
-		return
+	if weight < p.weight || weight == p.weight && (isASCII(p.reply.Registrar) || !isASCII(v)) {
+		return // of a name in two scripts it is the Latin one
 	}
 	if i := strings.Index(v, "[Tag"); i > 0 {
 		v = v[:i]
@@ -318,7 +331,14 @@ func (p *parser) status(e entry, l *line) {
 		}
 		return
 	}
-	p.addStatus(l.value)
+	v := l.value
+	if i := strings.Index(strings.ToLower(v), "-until "); i > 0 { // "OK-UNTIL 20010203040506"
+		p.date(entry{field: fExpires}, l.key, v[i:])
+		v = v[:i]
+	} else if len(v) > 10 && strings.EqualFold(v[:10], "connected ") { // "Connected (2001/02/03)": until then
+		p.date(entry{field: fExpires, weak: true}, l.key, v[10:])
+	}
+	p.addStatus(v)
 	if strings.HasSuffix(l.value, "-") || strings.HasSuffix(l.value, ",") {
 		p.pending = fStatus
 	}

@@ -114,7 +114,7 @@ const maxKey = 72
 func keyColon(s string) int {
 	for i := 0; i < len(s) && i < maxKey; i++ {
 		if s[i] == ':' {
-			if strings.HasPrefix(s[i:], "://") || i == 0 {
+			if strings.HasPrefix(s[i:], "://") || i == 0 || isClock(s, i) {
 				return -1
 			}
 			return i
@@ -125,6 +125,12 @@ func keyColon(s string) int {
 		}
 	}
 	return -1
+}
+
+// isClock reports whether the colon at s[i] is in a time of day: "Record created on 2001-02-03 04:05:06".
+func isClock(s string, i int) bool {
+	return i >= 3 && i+2 < len(s) && isDigit(s[i-2]) && isDigit(s[i-1]) && isDigit(s[i+1]) && isDigit(s[i+2]) &&
+		(s[i-3] == ' ' || s[i-3] == 'T')
 }
 
 // value removes leaders, quotes and space around a value.
@@ -139,6 +145,9 @@ func value(s string) string {
 	}
 	if n := len(s); n >= 2 && s[0] == '"' && strings.IndexByte(s[1:], '"') == n-2 {
 		s = s[1 : n-1]
+	}
+	if strings.HasPrefix(s, "!") && !strings.Contains(s, " ") { // the tag of a YAML mapping
+		return ""
 	}
 	if len(s) > maxValue {
 		s = s[:maxValue]
@@ -173,7 +182,7 @@ func wide(s string, colon int) (key, val string, ok bool) {
 	for i := 1; i < end && i < 40; i++ {
 		if s[i] == '\t' || s[i] == ' ' && i+1 < end && isSpace(s[i+1]) {
 			rest := trim(s[i:])
-			if rest == "" || rest[0] == ':' {
+			if rest == "" || rest[0] == ':' || s[i-1] == '.' || s[i-1] == ',' {
 				return "", "", false
 			}
 			e := lookup(s[:i])

@@ -58,7 +58,7 @@ func (p *parser) addStatus(s string) {
 			part = part[:i]
 		}
 		part = strings.Trim(part, " \t.-*;:\"<>[]|")
-		if i := strings.Index(part, " -- "); i > 0 {
+		if i := strings.Index(part, " - "); i > 0 {
 			part = part[:i]
 		}
 		if part == "" || len(part) > 100 {
