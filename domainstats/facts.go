@@ -39,7 +39,7 @@ func (a *API) serveDomain(w http.ResponseWriter, r *http.Request, segment string
 			seen = name
 		}
 		f.seen = a.observe(r, seen, now)
-		a.lookup(r, c, enrich.DomainOf(reg), now)
+		a.lookup(r, c, enrich.DomainOf(reg), a.wanted(), now)
 		a.gather(&f, &c.rec, reg)
 	}
 	contentType := typeText
@@ -55,6 +55,19 @@ func (a *API) serveDomain(w http.ResponseWriter, r *http.Request, segment string
 	o := a.hitOrMiss(&f)
 	write(w, contentType, http.StatusOK, c.buf)
 	return o
+}
+
+// wanted are the canonical fields that the formats show. The first sighting is not among them: the claim tells it; and scores are
+// worked out, where that can be done, since they are not in a cache for most of the names that a network sees.
+func (a *API) wanted() enrich.KeySet {
+	want := enrich.SetOf(enrich.Created)
+	if a.opt.Score == nil {
+		want |= enrich.SetOf(enrich.FreqAverage, enrich.FreqWord)
+	}
+	if a.opt.Format == FormatB0 {
+		want |= enrich.SetOf(enrich.Rank)
+	}
+	return want
 }
 
 func (a *API) hitOrMiss(f *facts) outcome {

@@ -18,7 +18,7 @@ func (a *API) serveLookup(w http.ResponseWriter, r *http.Request, arg string, c 
 		problem(w, http.StatusBadRequest, err.Error())
 		return invalid
 	}
-	a.lookup(r, c, s, a.opt.Now())
+	a.lookup(r, c, s, 0, a.opt.Now())
 	c.buf = append(c.rec.AppendJSON(c.buf[:0]), '\n')
 	o := unknown
 	if c.rec.Found() {

@@ -176,9 +176,10 @@ func (a *API) serveHelp(w http.ResponseWriter, r *http.Request) outcome {
 	return invalid
 }
 
-// lookup asks the chain about a domain, until the time that an answer may take.
-func (a *API) lookup(r *http.Request, c *call, s enrich.Subject, now time.Time) {
-	c.query = enrich.Query{Subject: s}
+// lookup asks the chain about a domain, until the time that an answer may take. want are the canonical fields that the answer
+// has a place for, 0 for all.
+func (a *API) lookup(r *http.Request, c *call, s enrich.Subject, want enrich.KeySet, now time.Time) {
+	c.query = enrich.Query{Subject: s, Want: want}
 	if a.opt.Wait > 0 {
 		c.query.Wait = now.Add(a.opt.Wait)
 	}

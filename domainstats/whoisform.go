@@ -75,7 +75,7 @@ func (a *API) serveWhois(w http.ResponseWriter, r *http.Request, t *target, c *c
 		}
 		a.observe(r, seen, now)
 	}
-	a.lookup(r, c, enrich.DomainOf(subject), now)
+	a.lookup(r, c, enrich.DomainOf(subject), 0, now)
 	known := hasRegistration(&c.rec)
 	c.buf = c.buf[:0]
 	switch {

@@ -419,3 +419,37 @@ func TestTouch(t *testing.T) {
 		t.Errorf("touched: %q", got)
 	}
 }
+
+func TestQueryWants(t *testing.T) {
+	var all Query
+	some := Query{Want: SetOf(Created, Rank)}
+	for _, test := range []struct {
+		q    *Query
+		ks   KeySet
+		want bool
+	}{
+		{&all, SetOf(ASN), true},
+		{&some, SetOf(ASN), false},
+		{&some, SetOf(ASN, Rank), true},
+	} {
+		if got := test.q.Wants(test.ks); got != test.want {
+			t.Errorf("%b wants %b: %v", test.q.Want, test.ks, got)
+		}
+	}
+}
+
+func TestQueryRegistrable(t *testing.T) {
+	q := Query{Subject: DomainOf("www.example.org")}
+	for range 2 {
+		if got := q.Registrable(); got != "example.org" {
+			t.Errorf("%q", got)
+		}
+	}
+	if allocs := testing.AllocsPerRun(10, func() { q.Registrable() }); allocs != 0 {
+		t.Errorf("%v allocations the second time", allocs)
+	}
+	q.Subject = ASOf(64496)
+	if got := q.Registrable(); got != "" {
+		t.Errorf("another subject: %q", got)
+	}
+}

@@ -103,4 +103,23 @@ type Query struct {
 	Wait time.Time
 	// Offline keeps the chain from fetching anything on behalf of this query.
 	Offline bool
+	// Want are the canonical fields that the caller will read; zero is all of them, and the sources' own. A source that has none
+	// of them to add may leave the record alone.
+	Want KeySet
+
+	parent struct { // what Registrable found last
+		of   Subject
+		name string
+	}
+}
+
+// Wants reports whether the caller will read one of ks.
+func (q *Query) Wants(ks KeySet) bool { return q.Want == 0 || q.Want&ks != 0 }
+
+// Registrable is [Subject.Registrable] of the query's subject, worked out once for all sources.
+func (q *Query) Registrable() string {
+	if q.parent.of != q.Subject {
+		q.parent.of, q.parent.name = q.Subject, q.Subject.Registrable()
+	}
+	return q.parent.name
 }

@@ -34,6 +34,9 @@ func (s *Source) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
 		as, _ := s.t.findAS(q.Subject.ASN())
 		r.Attach(as.build(q.Subject.ASN()), netip.Prefix{})
 	case enrich.Domain:
+		if q.Want != 0 {
+			break // a top-level domain has no canonical field
+		}
 		r.Attach(s.t.tldFragment(q.Subject.Name()), netip.Prefix{})
 	}
 	return enrich.Next

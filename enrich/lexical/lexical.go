@@ -184,7 +184,7 @@ var seed = maphash.MakeSeed()
 // Add adds what can be said of a domain's registrable part, or of a word.
 func (s *Source) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
 	kind := q.Subject.Kind()
-	if kind != enrich.Domain && kind != enrich.Name {
+	if kind != enrich.Domain && kind != enrich.Name || !q.Wants(enrich.SetOf(enrich.FreqAverage, enrich.FreqWord)) {
 		return enrich.Next
 	}
 	st, name := s.state.Load(), q.Subject.Name()
@@ -193,15 +193,15 @@ func (s *Source) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
 		r.Attach(f, netip.Prefix{})
 		return enrich.Next
 	}
-	f := st.find(q.Subject, name)
+	f := st.find(name, q.Registrable())
 	st.kept.Put(hash, strings.Clone(name), f)
 	r.Attach(f, netip.Prefix{})
 	return enrich.Next
 }
 
-// find is the fragment of a name that is not kept; the one of its registrable domain, if that says all.
-func (st *state) find(subject enrich.Subject, name string) *enrich.Fragment {
-	registrable := subject.Registrable()
+// find is the fragment of a name that is not kept; the one of its registrable domain, if that says all. registrable is empty for
+// what cannot be registered.
+func (st *state) find(name, registrable string) *enrich.Fragment {
 	if registrable == "" {
 		registrable = name
 	}

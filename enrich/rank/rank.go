@@ -104,7 +104,7 @@ func (s *Source) Status() enrich.Status { return s.files.Status() }
 // Add adds the rank of a domain in each list: of the name itself, first, and from the lists without it that of the registrable
 // domain it lies under, which rank_name then names.
 func (s *Source) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
-	if q.Subject.Kind() != enrich.Domain {
+	if q.Subject.Kind() != enrich.Domain || !q.Wants(enrich.SetOf(enrich.Rank)) {
 		return enrich.Next
 	}
 	lists, name := *s.lists.Load(), q.Subject.Name()
@@ -119,7 +119,7 @@ func (s *Source) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
 	if exact == len(lists) || !underRanked(lists, name) {
 		return enrich.Next
 	}
-	parent := q.Subject.Registrable()
+	parent := q.Registrable()
 	if parent == "" || parent == name {
 		return enrich.Next
 	}

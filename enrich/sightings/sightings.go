@@ -26,14 +26,14 @@ var origin = &enrich.Origin{Source: "sightings", Name: "sightings"}
 // Add says what the ledger knows of a domain, under its own name and under the one it was registered as, or of an address.
 func (s *Source) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
 	l := s.ledger.Load()
-	if l == nil {
+	if l == nil || !q.Wants(enrich.SetOf(enrich.FirstSeen, enrich.LastSeen)) {
 		return enrich.Next
 	}
 	var names [2]string
 	switch q.Subject.Kind() {
 	case enrich.Domain:
 		names[0] = q.Subject.Name()
-		if d := q.Subject.Registrable(); d != names[0] {
+		if d := q.Registrable(); d != names[0] {
 			names[1] = d
 		}
 	case enrich.Address:

@@ -15,13 +15,13 @@ type saying struct {
 // about the name. What is here must not occur in the terms of use that replies carry, which speak of limits as well; they are
 // mostly told apart by their length (see classify).
 var sayings = []saying{
-	{Blocked, "ip address blocked|ip is blocked|ip has been blocked|been blacklisted|is blacklisted|are blacklisted|access denied|" +
-		"has been banned|is banned|been banned|permission denied|unauthorised access|ip address is blocked|not authorised to access this|" +
+	{Blocked, "been blacklisted|is blacklisted|are blacklisted|access denied|" +
+		"has been banned|is banned|been banned|permission denied|not authorised to access this|" +
 		"you have been blocked|your access has been|not authorized to use this|access from your ip|su direccion ip no|client blocked|" +
 		"query refused|you are not allowed to|la ip utilizada no|access to this service is denied|connection denied|blocked for abuse"},
-	{Throttled, "too many|limit exceeded|limit has been exceeded|limit reached|limit was exceeded|exceeded your|exceeded the|quota exceeded|" +
+	{Throttled, "too many|ip address blocked|ip is blocked|ip has been blocked|ip address is blocked|query rate reached|request denied|limit exceeded|limit has been exceeded|limit reached|limit was exceeded|exceeded your|exceeded the|quota exceeded|" +
 		"quota reached|has been exceeded|have exceeded|has exceeded|been exceeded|slow down|try again|try later|please wait|go away|" +
-		"excessive quer|grace period, wait|still in grace period|queries per hour|queries per day|queries per minute|" +
+		"excessive querying|grace period, wait|still in grace period|queries per hour|queries per day|queries per minute|" +
 		"requests per minute|request per second|requests per second|rate limit|ratelimit|rate-limit|access control limit|" +
 		"temporarily denied|temporarily unavailable|temporarily not|temporarily blocked|temporarily restricted|" +
 		"time before starting another|interval is too short|query interval|limit-exceeded|over quota|throttl|quota of quer|queries exceeded|" +
@@ -62,13 +62,18 @@ var sayingWords = func() (words [len(classNames)][]string) {
 
 // statusClass is the class that a status tells, Error for the statuses of registered names.
 func statusClass(s string) Class {
+	if len(s) > 4 && isDigit(s[0]) && isDigit(s[2]) && s[3] == ' ' { // "220 available"
+		s = s[4:]
+	}
 	switch {
+	case s == "request denied":
+		return Throttled
 	case s == "free", s == "available", strings.HasPrefix(s, "not registered"), strings.HasPrefix(s, "no object found"),
 		strings.HasPrefix(s, "not found"), s == "unassigned", s == "unregistered", s == "not exist", strings.HasPrefix(s, "available"),
 		s == "no match", strings.HasPrefix(s, "no object"), s == "livre", s == "disponible":
 		return Available
-	case strings.HasPrefix(s, "reserved"), strings.HasPrefix(s, "restricted"), s == "prohibited", s == "unavailable", s == "blocked",
-		s == "forbidden", strings.HasPrefix(s, "not available"), s == "reservado", s == "réservé":
+	case strings.HasPrefix(s, "reserved"), strings.HasPrefix(s, "restricted"), s == "prohibited", s == "not_open", s == "not open",
+		s == "forbidden", s == "reservado", s == "réservé":
 		return Reserved
 	}
 	return Error
@@ -78,12 +83,13 @@ func statusClass(s string) Class {
 // what the registry told (both may be in one reply).
 func (p *parser) classify(text string) Class {
 	r := &p.reply
-	fromStatus := Error
+	fromStatus, unavailable := Error, false
 	for _, s := range r.Status {
 		if c := statusClass(s); c != Error {
 			fromStatus = c
 			break
 		}
+		unavailable = unavailable || s == "unavailable" || s == "blocked" || strings.HasPrefix(s, "not available")
 	}
 	facts := !r.Created.IsZero() || !r.Expires.IsZero() || len(r.NameServers) > 0 || r.Registrar != "" ||
 		r.Domain != "" && (r.Registrant.Name != "" || r.Registrant.Organization != "")
@@ -95,6 +101,8 @@ func (p *parser) classify(text string) Class {
 	}
 	said, wait := sayingOf(text)
 	switch {
+	case fromStatus == Throttled:
+		return Throttled
 	case said == Throttled || said == Blocked:
 		r.Wait = wait
 		return said
@@ -102,6 +110,8 @@ func (p *parser) classify(text string) Class {
 		return Available
 	case said == Reserved || said == Available:
 		return said
+	case unavailable:
+		return Reserved
 	case r.Domain != "" && (len(r.Status) > 0 || !r.Updated.IsZero() || p.handles[ofRegistrant] != ""):
 		return Registered
 	}
@@ -113,7 +123,7 @@ func (p *parser) classify(text string) Class {
 var terms = [...]string{"rights reserved", "you agree", "by using th", "by submitting", "terms of use", "terms and conditions",
 	"reserves the right", "rate limited", "is provided", "the data in", "may be withdrawn", "abuse of th", "note that", "should this limit",
 	"information provided", "you may not", "legitimate", "purposes", "accura", "you are not authorized", "never do any", "excessive queries;",
-	"is restricted in order", "copyright", "prohibited from", "expressly prohibited", "available in full at", "may be reserved", "might be",
+	"is restricted in order", "can be made", "maximum of ", "copyright", "prohibited from", "expressly prohibited", "available in full at", "may be reserved", "might be",
 	"all queries are", "in this page", "registrar of record", "please visit", "help@", "for further"}
 
 // isTerms reports whether a paragraph is said to everybody.
@@ -134,11 +144,15 @@ func sayingOf(text string) (class Class, wait time.Duration) {
 	var buf [2 * maxSaid]byte
 	para := buf[:0]
 	seen := [len(classNames)]bool{}
+	about := Error // what is said of the name, first
 	judge := func() {
 		if len(para) > 0 && len(para) < maxSaid {
 			s := string(para)
 			if c := said(s); c == Available || c != Error && !isTerms(s) {
 				seen[c] = true
+				if about == Error && (c == Reserved || c == Available) {
+					about = c
+				}
 				if c == Throttled || c == Blocked {
 					wait = max(wait, waitOf(s))
 				}
@@ -164,10 +178,15 @@ func sayingOf(text string) (class Class, wait time.Duration) {
 		para = append(para, ' ')[:min(len(para)+1, cap(para)-1)]
 	}
 	judge()
-	for _, c := range [...]Class{Throttled, Blocked, Reserved, Available, Unsupported} {
-		if seen[c] {
-			return c, wait
-		}
+	switch {
+	case seen[Throttled]:
+		return Throttled, wait
+	case seen[Blocked]:
+		return Blocked, wait
+	case about != Error:
+		return about, 0
+	case seen[Unsupported]:
+		return Unsupported, 0
 	}
 	return Error, 0
 }

@@ -1,6 +1,9 @@
 package whoisreply
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // field is what a key's value tells.
 type field uint8
@@ -70,7 +73,7 @@ var keys = [...]struct {
 	{fDomain, ofDomain, "domain name|=domain|domainname|domain name ascii|nom de domaine|nombre de dominio|nome de domínio|nome de dominio|" +
 		"dominio|도메인이름|query|complete domain name|nombre del dominio|nom domaine|dn|idn name|domain object|domain name utf8|" +
 		"nazwa domeny|domena|domaine|requested domain|ascii|nome do domínio|domain handle"},
-	{fCreated, ofDomain, "creation date|created on|created date|domain create date|domain created|domain creation date|record created|" +
+	{fCreated, ofDomain, "creation date|date approved|domain dateregistered|created on|created date|domain create date|domain created|domain creation date|record created|" +
 		"record created on|registration date|registered on|registered date|registration time|date registered|domain registered|" +
 		"domain registration date|registrar creation date|date created|~created|~registered|creation time|~activated|activation|" +
 		"~acivated|activated on|activation date|domain name commencement date|commencement date|created at|create date|" +
@@ -81,7 +84,7 @@ var keys = [...]struct {
 		"登録年月日|date d'enregistrement|date d enregistrement|date de enregistrement|登録日|created date time|creation|inserted|" +
 		"date of creation|date de création du domaine|création date|domain added|added|date of registration|domaincreated|" +
 		"record activated|active since|registration created"},
-	{fUpdated, ofDomain, "updated date|last updated on|last updated date|domain last updated date|record last updated|last update|" +
+	{fUpdated, ofDomain, "updated date|domain record last updated|last updated on|last updated date|domain last updated date|record last updated|last update|" +
 		"record last updated on|last updated|last modified|~updated|~changed|~modified|modified date|record last modified|" +
 		"record changed on|record changed|record modified on|modification date|last modification|last update date|last update time|" +
 		"date updated|updated on|date modified|last modified date|updated time|domain last updated|entry updated|last changed|" +
@@ -92,7 +95,7 @@ var keys = [...]struct {
 		"domain last modified|~record last update|最終更新|fecha de modificacion|fecha de modificación|dnslastupdated|update|" +
 		"last modified at|date last modified|last update on|date de dernière modification|last domain update|last updated at|" +
 		"registry updated date|modified|domain name last updated date"},
-	{fExpires, ofDomain, "registry expiry date|registrar registration expiration date|expiration date|expiry date|expires on|expires|" +
+	{fExpires, ofDomain, "registry expiry date|date renewal|domain datebilleduntil|domain currently expires|registrar registration expiration date|expiration date|expiry date|expires on|expires|" +
 		"expire date|expired date|domain expiration date|domain expires|record expires|record expires on|record will expire on|" +
 		"record expired|expiration time|date expires|paid till|renewal date|renewal|expiry|expire|expiration|validity|valid until|" +
 		"valid till|valid date|exp date|expires at|expired|fecha de vencimiento|fecha de expiracion|fecha de expiración|" +
@@ -111,7 +114,8 @@ var keys = [...]struct {
 		"~agent|~registrar agent|~managed by|~service provider|~registra|~registrar technical contact|~maintained by registrar|organisme registrar|" +
 		"~zarządca|regisrar|~registrar or account holder|~domain managers|~billing registrar|entidade gestora"},
 	{fRegistrarID, ofRegistrar, "registrar iana id|sponsoring registrar iana id"},
-	{fNameServer, ofDomain, "=name server|=name servers|=nameserver|=nameservers|nserver|nservers|=ns|dns|=dns servers|dns server|=domain servers|" +
+	{fNameServer, ofDomain, "=name server|=current nameservers|primary server hostname|secondary server hostname|third server hostname|" +
+		"fourth server hostname|fifth server hostname|sixth server hostname|=name servers|=nameserver|=nameservers|nserver|nservers|=ns|dns|=dns servers|dns server|=domain servers|" +
 		"=domain nameservers|=domain name servers|=servers|=server|ns list|dns name|dnsname|primary server|secondary server|tertiary server|" +
 		"primary ns|secondary ns|primary name server hostname|secondary name server hostname|=dns servers in|nom serveur|" +
 		"name server hostname|hostname|servidores de nombre|servidor es de nombres de dominio|servidor de nombres de dominio|" +
@@ -125,7 +129,7 @@ var keys = [...]struct {
 		"ns server|nombre del servidor|servidor de nombre"},
 	{fHost, ofDomain, "host name|호스트이름|=primary name server|=secondary name server|!1차 네임서버 정보|!2차 네임서버 정보|primary host name"},
 	{fServer, ofForeign, "server name|nameserver object"},
-	{fStatus, ofDomain, "domain status|~status|~state|registration status|~epp status|eppstatus|estado|etat|estatus del dominio|" +
+	{fStatus, ofDomain, "domain status|~status|query status|~ren status|~state|registration status|~epp status|eppstatus|estado|etat|estatus del dominio|" +
 		"domain state|~registry status|domaintype|domain epp status|statut|status code|status codes|current status|estado / status|" +
 		"domain current status|статус|状態|record status|~stato|domainstatus|estatus|status domain|registrystatus"},
 	{fAvailable, ofDomain, "available|is available|availability"},
@@ -238,10 +242,21 @@ func find(b []byte) *entry {
 	for n > 0 && (isDigit(b[n-1]) || b[n-1] == ' ') {
 		n--
 	}
-	if n == len(b) || n == 0 {
+	if n == 0 {
 		return nil
 	}
-	return table[string(b[:n])]
+	if n < len(b) {
+		return table[string(b[:n])]
+	}
+	if i := bytes.IndexByte(b, ' '); i > 1 && isDigit(b[i-1]) { // "ns1 hostname"
+		n = i
+		for n > 0 && isDigit(b[n-1]) {
+			n--
+		}
+		var buf [maxKey]byte
+		return table[string(append(append(buf[:0], b[:n]...), b[i:]...))]
+	}
+	return nil
 }
 
 // suffixes are what headings add to the name of a field.

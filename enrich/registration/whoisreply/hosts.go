@@ -82,6 +82,11 @@ func hostLine(s string) bool {
 
 // addHosts adds the name servers that a value names.
 func (p *parser) addHosts(s string) (added bool) {
+	if _, rest := nextWord(s); len(rest) > 4 { // "example.org NS ns1.example.net.", as in a zone file
+		if w, rest := nextWord(rest); w == "NS" {
+			s = rest
+		}
+	}
 	for s != "" {
 		var w string
 		w, s = nextWord(s)

@@ -38,7 +38,9 @@ type parser struct {
 	inObject  bool
 	handles   [numRoles]string
 	available bool // "Available: yes"
-	bare      string
+	bare      string // a key that is not known, or the name before the server in a list of both
+	bareHost  string
+	state     string // beside a status, the state is the registry's inner one
 }
 
 func (p *parser) read(text string) {
@@ -338,6 +340,10 @@ func (p *parser) status(e entry, l *line) {
 	} else if len(v) > 10 && strings.EqualFold(v[:10], "connected ") { // "Connected (2001/02/03)": until then
 		p.date(entry{field: fExpires, weak: true}, l.key, v[10:])
 	}
+	if len(l.key) == 5 && strings.EqualFold(l.key, "state") && p.section == ofDomain {
+		p.state = v
+		return
+	}
 	p.addStatus(v)
 	if strings.HasSuffix(l.value, "-") || strings.HasSuffix(l.value, ",") {
 		p.pending = fStatus
@@ -381,11 +387,21 @@ func (p *parser) plain(l *line) {
 		p.contactLine(l.text)
 		p.used = true
 	case noField:
-		if name, host := nextWord(l.text); p.bare == "" && name != "" && isHost(trim(host)) {
-			if len(p.asked) > len(name) && p.asked[len(name)] == '.' && strings.EqualFold(p.asked[:len(name)], name) {
-				p.addHosts(host) // "example ns1.example.net": a list of the name and its servers, nothing else
-			}
-		}
+		p.pair(l.text)
+	}
+}
+
+// pair takes "example ns1.example.net": a reply that is nothing but such lines, two or more, lists the name and its servers.
+func (p *parser) pair(s string) {
+	name, host := nextWord(s)
+	if host = trim(host); !isHost(host) || strings.ContainsAny(name, ".:,") || p.reply.Domain != "" {
+		return
+	}
+	if p.bareHost != "" && p.bare == name {
+		p.addHosts(p.bareHost)
+		p.addHosts(host)
+	} else if p.bare == "" {
+		p.bare, p.bareHost = name, host
 	}
 }
 
@@ -454,6 +470,9 @@ func headingOf(s string) (entry, bool) {
 
 // finish reads the dates, now that their order is known.
 func (p *parser) finish() {
+	if len(p.reply.Status) == 0 && p.state != "" {
+		p.addStatus(p.state)
+	}
 	for i, to := range [numDates]*time.Time{&p.reply.Created, &p.reply.Updated, &p.reply.Expires} {
 		f := &p.dates[i]
 		if f.weight == 0 {

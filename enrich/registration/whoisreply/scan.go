@@ -186,7 +186,7 @@ func wide(s string, colon int) (key, val string, ok bool) {
 				return "", "", false
 			}
 			e := lookup(s[:i])
-			return s[:i], value(rest), e != nil && !e.heading
+			return s[:i], value(rest), e != nil && (!e.heading || s[i] == '\t')
 		}
 	}
 	return "", "", false
