@@ -3,6 +3,7 @@ package enrich
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -151,6 +152,12 @@ type Builder struct {
 
 // NewBuilder starts a fragment of origin o.
 func NewBuilder(o *Origin) *Builder { return &Builder{f: &Fragment{origin: o}} }
+
+// Grow makes room for n fields.
+func (b *Builder) Grow(n int) *Builder {
+	b.f.fields = slices.Grow(b.f.fields, n)
+	return b
+}
 
 // Field adds a field under the source's own key. Key and value are cleaned of control characters and invalid UTF-8.
 func (b *Builder) Field(key, value string) *Builder { return b.Add(Field{Key: key, Value: value}) }

@@ -97,7 +97,7 @@ type Ledger interface {
 	// be missing. An error is the last element.
 	All(ctx context.Context, scope, after string) iter.Seq2[Sighting, error]
 
-	// Scopes are the scopes with names, sorted.
+	// Scopes are the scopes with names, sorted. They must not be changed.
 	Scopes() []string
 	// Len is the number of names in scope.
 	Len(scope string) int

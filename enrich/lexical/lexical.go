@@ -219,7 +219,7 @@ func (st *state) find(name, registrable string) *enrich.Fragment {
 
 // fragment says what can be said of name, whose part to score is registrable.
 func (st *state) fragment(name, registrable string) *enrich.Fragment {
-	b := enrich.NewBuilder(st.origin)
+	b := enrich.NewBuilder(st.origin).Grow(4)
 	if t := st.tables[DefaultTable]; t != nil {
 		avg, word := t.Score(registrable)
 		number(b, "freq_avg", enrich.FreqAverage, avg)

@@ -171,7 +171,7 @@ func (l *list) fragment(rank, place uint32, parent string) *enrich.Fragment {
 		return f
 	}
 	text := strconv.FormatUint(uint64(rank), 10)
-	b := enrich.NewBuilder(l.origin)
+	b := enrich.NewBuilder(l.origin).Grow(2)
 	b.Add(enrich.Field{Key: "rank", Value: text, Canon: enrich.Rank, Type: enrich.Number}).Canonical(enrich.Rank, text)
 	b.Field("rank_list", l.name)
 	if parent != "" {

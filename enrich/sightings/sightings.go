@@ -94,15 +94,13 @@ func (s *summary) fragment(asked string) *enrich.Fragment {
 	if s.name == "" {
 		return nil
 	}
-	b := enrich.NewBuilder(origin)
-	stamp := func(key enrich.Key, t time.Time) {
-		if !t.IsZero() {
-			text := t.UTC().Format(time.RFC3339)
-			b.Add(enrich.Field{Key: key.String(), Value: text, Canon: key}).Canonical(key, text)
-		}
+	b := enrich.NewBuilder(origin).Grow(4 + len(s.scopes))
+	first := stamp(b, enrich.FirstSeen, s.first, "")
+	last := ""
+	if s.last.Equal(s.first) {
+		last = first // most names are seen once
 	}
-	stamp(enrich.FirstSeen, s.first)
-	stamp(enrich.LastSeen, s.last)
+	stamp(b, enrich.LastSeen, s.last, last)
 	b.Add(enrich.Field{Key: "sightings", Value: strconv.FormatUint(s.count, 10), Type: enrich.Number})
 	if s.name != asked {
 		b.Field("sightings_name", s.name)
@@ -111,6 +109,18 @@ func (s *summary) fragment(asked string) *enrich.Fragment {
 		b.Add(enrich.Field{Key: "seen_by", Value: scope, List: true})
 	}
 	return b.Build()
+}
+
+// stamp adds a time and returns it as text, which may be given if it is known.
+func stamp(b *enrich.Builder, key enrich.Key, t time.Time, text string) string {
+	if t.IsZero() {
+		return ""
+	}
+	if text == "" {
+		text = t.UTC().Format(time.RFC3339)
+	}
+	b.Add(enrich.Field{Key: key.String(), Value: text, Canon: key}).Canonical(key, text)
+	return text
 }
 
 // Status says how many names the ledger knows.

@@ -19,8 +19,15 @@ type scope struct {
 
 // scopes are the scopes so far: few, so that they are copied where one is added.
 type scopes struct {
-	mu  sync.Mutex
-	all atomic.Pointer[[]*scope]
+	mu     sync.Mutex
+	all    atomic.Pointer[[]*scope]
+	sorted atomic.Pointer[scopeNames]
+}
+
+// scopeNames are the sorted names of a set of scopes: every query of the source sightings asks for them.
+type scopeNames struct {
+	set   uint64 // by index; there are at most store.MaxScopes
+	names []string
 }
 
 func (s *scopes) list() []*scope {
@@ -62,15 +69,25 @@ func (s *scopes) intern(name string) *scope {
 	return sc
 }
 
-// names are the scopes that have names, sorted.
+// names are the scopes that have names, sorted. They must not be changed.
 func (s *scopes) names() []string {
-	var names []string
+	var set uint64
 	for _, sc := range s.list() {
 		if sc.stored.Load()+sc.unfolded.Load() > 0 {
+			set |= 1 << sc.index
+		}
+	}
+	if p := s.sorted.Load(); p != nil && p.set == set {
+		return p.names
+	}
+	var names []string
+	for _, sc := range s.list() {
+		if set&(1<<sc.index) != 0 {
 			names = append(names, sc.name)
 		}
 	}
 	slices.Sort(names)
+	s.sorted.Store(&scopeNames{set, names})
 	return names
 }
 
