@@ -68,6 +68,8 @@ func statusClass(s string) Class {
 	switch {
 	case s == "request denied":
 		return Throttled
+	case strings.Contains(s, "not managed by"):
+		return Unsupported
 	case s == "free", s == "available", strings.HasPrefix(s, "not registered"), strings.HasPrefix(s, "no object found"),
 		strings.HasPrefix(s, "not found"), s == "unassigned", s == "unregistered", s == "not exist", strings.HasPrefix(s, "available"),
 		s == "no match", strings.HasPrefix(s, "no object"), s == "livre", s == "disponible":
@@ -101,8 +103,8 @@ func (p *parser) classify(text string) Class {
 	}
 	said, wait := sayingOf(text)
 	switch {
-	case fromStatus == Throttled:
-		return Throttled
+	case fromStatus == Throttled, fromStatus == Unsupported:
+		return fromStatus
 	case said == Throttled || said == Blocked:
 		r.Wait = wait
 		return said
@@ -136,59 +138,93 @@ func isTerms(s string) bool {
 	return false
 }
 
-// maxSaid is the length of a paragraph above which it is terms of use: what they say is not about this query.
-const maxSaid = 420
+const (
+	maxSaid       = 420  // bytes of a paragraph; what is longer are terms of use: what they say is not about this query
+	maxParagraphs = 2048 // that are read
+)
 
-// sayingOf is the class that the sentences of a reply tell, and how long it says to wait.
-func sayingOf(text string) (class Class, wait time.Duration) {
-	var buf [2 * maxSaid]byte
-	para := buf[:0]
-	seen := [len(classNames)]bool{}
-	about := Error // what is said of the name, first
-	judge := func() {
-		if len(para) > 0 && len(para) < maxSaid {
-			s := string(para)
-			if c := said(s); c == Available || c != Error && !isTerms(s) {
-				seen[c] = true
-				if about == Error && (c == Reserved || c == Available) {
-					about = c
-				}
-				if c == Throttled || c == Blocked {
-					wait = max(wait, waitOf(s))
-				}
-			}
-		}
-		para = para[:0]
+// verdict gathers what the paragraphs of a reply tell.
+type verdict struct {
+	seen       [len(classNames)]bool
+	about      Class // what is said of the name, the first time
+	wait       time.Duration
+	paragraphs int
+}
+
+// hear takes a paragraph in lower case.
+func (v *verdict) hear(s string) {
+	if len(s) < 4 || len(s) >= maxSaid || v.paragraphs >= maxParagraphs {
+		return
 	}
-	for text != "" {
-		var raw string
-		raw, text = nextLine(text)
-		s := trim(strings.TrimLeft(trim(raw), "%#;*-=>"))
-		if s == "" {
-			judge()
-			continue
-		}
-		for i := 0; i < len(s) && len(para) < cap(para)-2; i++ {
-			c := s[i]
-			if c >= 'A' && c <= 'Z' {
-				c |= 0x20
-			}
-			para = append(para, c)
-		}
-		para = append(para, ' ')[:min(len(para)+1, cap(para)-1)]
+	v.paragraphs++
+	c := said(s)
+	if c == Error || c != Available && isTerms(s) {
+		return
 	}
-	judge()
+	v.seen[c] = true
+	switch c {
+	case Reserved, Available:
+		if v.about == Error {
+			v.about = c
+		}
+	case Throttled, Blocked:
+		v.wait = max(v.wait, waitOf(s))
+	}
+}
+
+// class weighs what was heard: of a reply that speaks of a limit, nothing else counts.
+func (v *verdict) class() Class {
 	switch {
-	case seen[Throttled]:
-		return Throttled, wait
-	case seen[Blocked]:
-		return Blocked, wait
-	case about != Error:
-		return about, 0
-	case seen[Unsupported]:
-		return Unsupported, 0
+	case v.seen[Throttled]:
+		return Throttled
+	case v.seen[Blocked]:
+		return Blocked
+	case v.about != Error:
+		return v.about
+	case v.seen[Unsupported]:
+		return Unsupported
+	}
+	return Error
+}
+
+// sayingOf is the class that the sentences of a reply tell, and how long it says to wait. Sentences run over lines, so it is
+// paragraphs that are read; lines by themselves only where they tell nothing, as in a reply without empty lines.
+func sayingOf(text string) (Class, time.Duration) {
+	for _, byLine := range [...]bool{false, true} {
+		var v verdict
+		var buf [2 * maxSaid]byte
+		para := buf[:0]
+		for rest := text; rest != ""; {
+			var raw string
+			raw, rest = nextLine(rest)
+			s := trim(strings.TrimLeft(trim(raw), "%#;*-=>"))
+			if s == "" || byLine {
+				v.hear(string(para))
+				para = para[:0]
+			}
+			para = appendLower(para, s)
+		}
+		v.hear(string(para))
+		if c := v.class(); c != Error {
+			return c, v.wait
+		}
 	}
 	return Error, 0
+}
+
+// appendLower appends s and a space, in ASCII lower case, as far as there is room.
+func appendLower(b []byte, s string) []byte {
+	for i := 0; i < len(s) && len(b) < cap(b)-1; i++ {
+		c := s[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		b = append(b, c)
+	}
+	if len(b) > 0 && len(b) < cap(b) {
+		b = append(b, ' ')
+	}
+	return b
 }
 
 // said is the class that a paragraph tells.

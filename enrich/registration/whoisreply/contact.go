@@ -17,19 +17,16 @@ func (p *parser) contactOf(e entry) role {
 	return p.section
 }
 
-// nobody takes what no contact of a Reply is about.
-var scratch = [...]role{ofRegistrant, ofAdmin, ofTech, ofBilling}
-
-// contact is the contact of r, nil where a Reply has none.
+// contact is the contact of r, nil where a Reply has none; numRoles is the object being read.
 func (p *parser) contact(r role) *Contact {
 	switch r {
-	case scratch[0]:
+	case ofRegistrant:
 		return &p.reply.Registrant
-	case scratch[1]:
+	case ofAdmin:
 		return &p.reply.Admin
-	case scratch[2]:
+	case ofTech:
 		return &p.reply.Tech
-	case scratch[3]:
+	case ofBilling:
 		return &p.reply.Billing
 	case numRoles:
 		return &p.object
@@ -42,6 +39,7 @@ func (c *Contact) set(f field, v string) {
 	if c == nil || v == "" || v == "-" || f < fName {
 		return
 	}
+	v = v[:min(len(v), maxValue)]
 	bit := ContactFields(1) << (f - fName)
 	if redacted(v) {
 		c.Redacted |= bit
@@ -171,7 +169,7 @@ func isPhone(s string) bool {
 // endObject gives a contact object to the roles that named its handle.
 func (p *parser) endObject() {
 	if p.inObject && p.handle != "" {
-		for _, r := range scratch {
+		for _, r := range [...]role{ofRegistrant, ofAdmin, ofTech, ofBilling} {
 			if p.handles[r] == p.handle {
 				c := p.contact(r)
 				name := c.Name

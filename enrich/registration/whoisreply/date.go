@@ -214,6 +214,9 @@ func (d *date) word(w string) {
 			d.pm = true
 		}
 	}
+	if d.n == 1 && d.month == 0 && len(w) > 3 && monthOf(w) == 0 { // the number belonged to a word: "0-UANIC 20010203"
+		d.n = 0
+	}
 	if m := monthOf(w); m > 0 && d.month == 0 && d.n < 3 {
 		d.month, d.monthAt = m, d.n
 	}

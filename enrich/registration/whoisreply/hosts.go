@@ -8,7 +8,7 @@ func cleanHost(s string) string { return strings.ToLower(strings.TrimSuffix(s, "
 // isHost reports whether s is written like the full name of a host, and is no address. Unicode is allowed in domain names.
 func isHost(s string) bool {
 	s = strings.TrimSuffix(s, ".")
-	if len(s) < 4 || len(s) > 253 || strings.HasPrefix(s, "not.") { // "not.defined."
+	if len(s) < 4 || len(s) > 253 || s == "not.defined" {
 		return false
 	}
 	dots, label := 0, 0
@@ -81,7 +81,7 @@ func hostLine(s string) bool {
 }
 
 // addHosts adds the name servers that a value names.
-func (p *parser) addHosts(s string) (added bool) {
+func (p *parser) addHosts(s string) {
 	if _, rest := nextWord(s); len(rest) > 4 { // "example.org NS ns1.example.net.", as in a zone file
 		if w, rest := nextWord(rest); w == "NS" {
 			s = rest
@@ -104,28 +104,22 @@ func (p *parser) addHosts(s string) (added bool) {
 				continue
 			}
 		}
-		added = true
-		w = cleanHost(w)
-		if p.addTo(&p.reply.NameServers, w) {
-			continue
-		}
+		p.addTo(&p.reply.NameServers, cleanHost(w))
 	}
-	return added
 }
 
 // addTo adds a value to a list that repeats nothing.
-func (p *parser) addTo(list *[]string, v string) bool {
+func (p *parser) addTo(list *[]string, v string) {
 	if len(*list) >= maxValues {
-		return false
+		return
 	}
 	for _, have := range *list {
 		if have == v {
-			return false
+			return
 		}
 	}
 	if *list == nil {
 		*list = make([]string, 0, 4)
 	}
 	*list = append(*list, v)
-	return true
 }

@@ -37,7 +37,7 @@ type parser struct {
 	handle    string
 	inObject  bool
 	handles   [numRoles]string
-	available bool // "Available: yes"
+	available bool   // "Available: yes"
 	bare      string // a key that is not known, or the name before the server in a list of both
 	bareHost  string
 	state     string // beside a status, the state is the registry's inner one
@@ -104,6 +104,10 @@ func (p *parser) keyed(l *line) {
 		return
 	}
 	p.used = true
+	if p.pending == fNameServer && e.field == fName && isHost(l.value) { // "DNS servers", then "Name: ns1.example.net"
+		p.addHosts(l.value)
+		return
+	}
 	p.pending = noField
 	p.indent = l.indent
 	p.take(e, l)
@@ -235,121 +239,6 @@ func (p *parser) take(e entry, l *line) {
 	}
 }
 
-// domain takes the name that what follows is about.
-func (p *parser) domain(v string) {
-	w, rest := nextWord(v)
-	w = cleanHost(strings.Trim(w, "\"'"))
-	if !isHost(w) {
-		return
-	}
-	defer func() { // "EXAMPLE.ORG is Active"
-		if rest = strings.TrimPrefix(trim(rest), "is "); p.pending == fDomain && rest != "" && isASCII(rest) && !strings.Contains(rest, " ") {
-			p.addStatus(rest)
-		}
-	}()
-	if have := p.reply.Domain; have != "" && have != w && isASCII(w) && isASCII(have) {
-		if w != p.asked {
-			p.section = ofForeign
-			return
-		}
-		*p = parser{asked: p.asked, order: p.order} // what came before was about another name
-	}
-	p.reply.Domain = w
-	p.section, p.opened, p.used = ofDomain, false, false
-}
-
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return !strings.Contains(s, "xn--")
-}
-
-// date takes one of the three dates. The first that is surely the domain's counts; of several lines of the same key one below
-// the other, which are a history, the last.
-func (p *parser) date(e entry, key, v string) {
-	t, told, ok := parseDate(v, p.order)
-	if !ok {
-		return
-	}
-	if told != unknownOrder {
-		p.order = told
-	}
-	weight := 2
-	if e.weak && p.section != ofDomain {
-		if weight = 1; p.opened && p.section != ofRegistrar || p.section == ofOther {
-			return
-		}
-	}
-	if e.field == fUpdated && strings.HasSuffix(v, "(Assigned)") {
-		e.field = fCreated
-	}
-	f := &p.dates[e.field-fCreated]
-	if weight > f.weight || e.field == fUpdated && f.key == key && f.block == p.block && t.After(f.time) {
-		*f = found{v, key, p.block, weight, t}
-	}
-}
-
-// registrarNamed takes the name in the registrar's own section: it replaces the handle that stood in its place.
-func (p *parser) registrarNamed(v string) {
-	if r := p.reply.Registrar; p.section == ofRegistrar && p.weight < 4 && isHandle(r) {
-		p.weight = 2
-	}
-	p.registrar(entry{field: fRegistrar}, v)
-}
-
-// registrar takes the registrar's name.
-func (p *parser) registrar(e entry, v string) {
-	weight := 3
-	if e.weak {
-		weight = 2
-	}
-	if p.section == ofOther || p.section >= ofRegistrant && p.opened {
-		weight = 1
-	}
-	if weight < p.weight || weight == p.weight && (isASCII(p.reply.Registrar) || !isASCII(v)) {
-		return // of a name in two scripts it is the Latin one
-	}
-	if i := strings.Index(v, "[Tag"); i > 0 {
-		v = v[:i]
-	}
-	if i := strings.IndexByte(v, '('); i > 0 && (strings.HasPrefix(v[i+1:], "http") || strings.HasPrefix(v[i+1:], "www.")) {
-		v = v[:i]
-	}
-	v = strings.Trim(v, " \t*\"")
-	if v == "" || v == "-" || strings.EqualFold(v, "none") || strings.EqualFold(v, "n/a") || strings.HasPrefix(v, "http") {
-		return
-	}
-	p.reply.Registrar, p.weight = v, weight
-}
-
-// status takes a status, or in a contact the state.
-func (p *parser) status(e entry, l *line) {
-	if e.weak && (p.section != ofDomain && p.section != ofRegistrar) {
-		if p.section != ofOther && len(l.key) == 5 && strings.EqualFold(l.key, "state") {
-			p.contact(p.section).set(fState, l.value)
-		}
-		return
-	}
-	v := l.value
-	if i := strings.Index(strings.ToLower(v), "-until "); i > 0 { // "OK-UNTIL 20010203040506"
-		p.date(entry{field: fExpires}, l.key, v[i:])
-		v = v[:i]
-	} else if len(v) > 10 && strings.EqualFold(v[:10], "connected ") { // "Connected (2001/02/03)": until then
-		p.date(entry{field: fExpires, weak: true}, l.key, v[10:])
-	}
-	if len(l.key) == 5 && strings.EqualFold(l.key, "state") && p.section == ofDomain {
-		p.state = v
-		return
-	}
-	p.addStatus(v)
-	if strings.HasSuffix(l.value, "-") || strings.HasSuffix(l.value, ",") {
-		p.pending = fStatus
-	}
-}
-
 // plain takes a line without a key.
 func (p *parser) plain(l *line) {
 	if p.phrase(l) {
@@ -432,7 +321,7 @@ func (p *parser) phrase(l *line) bool {
 			continue
 		}
 		if _, _, ok := parseDate(next, p.order); ok && (isDigit(next[0]) || monthOrDay(next)) {
-			if strings.HasPrefix(s, "Last updated on") { // the data base, not the registration
+			if strings.EqualFold(s[:i], "last updated on") { // the data base, not the registration
 				return true
 			}
 			p.date(*e, s[:i], next)
@@ -466,21 +355,4 @@ func headingOf(s string) (entry, bool) {
 		return entry{}, false
 	}
 	return *e, true
-}
-
-// finish reads the dates, now that their order is known.
-func (p *parser) finish() {
-	if len(p.reply.Status) == 0 && p.state != "" {
-		p.addStatus(p.state)
-	}
-	for i, to := range [numDates]*time.Time{&p.reply.Created, &p.reply.Updated, &p.reply.Expires} {
-		f := &p.dates[i]
-		if f.weight == 0 {
-			continue
-		}
-		*to = f.time
-		if t, _, ok := parseDate(f.text, p.order); ok {
-			*to = t
-		}
-	}
 }

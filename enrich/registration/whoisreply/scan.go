@@ -14,23 +14,17 @@ type line struct {
 
 // nextLine cuts the first line off text. CR, LF and CRLF end lines.
 func nextLine(text string) (first, rest string) {
-	i := strings.IndexByte(text, '\n')
-	if i < 0 {
-		i = len(text)
-	}
-	if j := strings.IndexByte(text[:i], '\r'); j >= 0 {
-		if j+1 < len(text) && text[j+1] == '\n' {
-			return text[:j], text[j+2:]
-		}
-		return text[:j], text[j+1:]
-	}
-	if i == len(text) {
+	i := strings.IndexAny(text, "\r\n")
+	switch {
+	case i < 0:
 		return text, ""
+	case text[i] == '\r' && i+1 < len(text) && text[i+1] == '\n':
+		return text[:i], text[i+2:]
 	}
 	return text[:i], text[i+1:]
 }
 
-// space is what surrounds values: NUL and the no-break space of broken charsets count.
+// isSpace reports whether c is what surrounds values: NUL counts.
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == 0 }
 
 func trim(s string) string {
@@ -186,6 +180,10 @@ func wide(s string, colon int) (key, val string, ok bool) {
 				return "", "", false
 			}
 			e := lookup(s[:i])
+			if e == nil && strings.ContainsAny(s[:i], "-_") { // "Admin-email"
+				_, ok = resolve(s[:i])
+				return s[:i], value(rest), ok
+			}
 			return s[:i], value(rest), e != nil && (!e.heading || s[i] == '\t')
 		}
 	}

@@ -1,0 +1,7 @@
+//go:build !race
+
+package whoisreply
+
+import "time"
+
+const limit = time.Second
