@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -99,6 +100,9 @@ func (w *Watcher) take() snapshot {
 
 func (w *Watcher) takeFolder(s snapshot, dir string) {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return // vanished meanwhile
+	}
 	if err != nil {
 		w.complain(dir, err)
 		return
