@@ -1,5 +1,5 @@
 // Program whoisparse reads labelled WHOIS replies with whoisreply and prints how much of each field is right. The last lines are
-// one a field, over all replies: "field N% (n of m)". See bench/README.md.
+// one a field, over all replies: "field N% (n of m)"; with -peer they are followed by another parser's. See bench/README.md.
 package main
 
 import (
@@ -23,8 +23,13 @@ func main() {
 	tlds := flag.Bool("tld", true, "print the score of each TLD")
 	show := flag.String("misses", "", "print what is missed of a `field`, or of all")
 	held := flag.Int("held", 0, "with -misses: 1 only the held out TLDs, -1 only the others")
+	peer := flag.String("peer", "", "a `program` to score as well, built from peers/likexian")
 	flag.Parse()
-	if err := run(*data, *tlds, *show, *held); err != nil {
+	err := run(*data, *tlds, *show, *held)
+	if err == nil && *peer != "" {
+		err = runPeer(*peer, *data)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "whoisparse:", err)
 		os.Exit(1)
 	}

@@ -36,7 +36,7 @@ func Read(r io.Reader) ([]Sample, error) {
 	return all, in.Err()
 }
 
-// HeldOut reports whether a sample is of the quarter of TLDs that the rules were not written from.
+// HeldOut reports whether a sample is of the quarter of TLDs, chosen by hash, that the rules' first version was written without.
 func (s *Sample) HeldOut() bool {
 	sum := sha1.Sum([]byte(s.TLD))
 	return sum[0]%4 == 0

@@ -112,7 +112,7 @@ var keys = [...]struct {
 		"=registration agent|~registrar info|~sponsor|agente registrador|nom registrar|registration provider|~invoicing party|" +
 		"~created by registrar|~=registrar contact|registrar de registro|registrar details|~domain support|~provider|~registrar handle|" +
 		"~agent|~registrar agent|~managed by|~service provider|~registra|~registrar technical contact|~maintained by registrar|organisme registrar|" +
-		"~zarządca|regisrar|~registrar or account holder|~domain managers|~billing registrar|entidade gestora"},
+		"~zarządca|regisrar|~registrar or account holder|=domain managers|~billing registrar|entidade gestora"},
 	{fRegistrarID, ofRegistrar, "registrar iana id|sponsoring registrar iana id"},
 	{fNameServer, ofDomain, "=name server|=current nameservers|primary server hostname|secondary server hostname|third server hostname|" +
 		"fourth server hostname|fifth server hostname|sixth server hostname|=name servers|=nameserver|=nameservers|nserver|nservers|=ns|dns|=dns servers|dns server|=domain servers|" +

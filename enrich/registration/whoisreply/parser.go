@@ -86,6 +86,9 @@ func (p *parser) open(r role, pending field) {
 // keyed takes a line with a key.
 func (p *parser) keyed(l *line) {
 	e, ok := resolve(l.key)
+	if ok && p.fresh && p.reply.Domain != "" {
+		p.beginBlock(e, l)
+	}
 	if ok && l.value == "" {
 		p.heading(e, l)
 		return
@@ -96,9 +99,6 @@ func (p *parser) keyed(l *line) {
 	}
 	if e.only || e.field == fNameServer && e.heading && p.prose(l) {
 		return
-	}
-	if p.fresh && p.reply.Domain != "" {
-		p.beginBlock(e)
 	}
 	if p.section == ofForeign && e.field != fDomain && e.field != fServer {
 		return
@@ -161,6 +161,9 @@ func (p *parser) unknown(l *line) {
 	}
 	if l.value == "" && l.indent <= p.indent && p.section != ofForeign {
 		p.section, p.opened, p.pending, p.indent = ofDomain, false, noField, l.indent
+		if k := strings.ToLower(l.key); strings.HasSuffix(k, " contact") || strings.HasSuffix(k, " contacts") { // of somebody we have no name for
+			p.open(ofOther, noField)
+		}
 		return
 	}
 	if p.section == ofDomain && l.value != "" && p.bare == "" {
@@ -169,8 +172,8 @@ func (p *parser) unknown(l *line) {
 }
 
 // beginBlock finds out what a block after an empty line is about, by its first key: RPSL and its kin have an object a block.
-func (p *parser) beginBlock(e entry) {
-	if p.section == ofForeign {
+func (p *parser) beginBlock(e entry, l *line) {
+	if p.section == ofForeign || l.bracket || l.value == "" && e.field != fName && e.field != fHandle {
 		return
 	}
 	switch {
@@ -276,6 +279,7 @@ func (p *parser) plain(l *line) {
 		p.contactLine(l.text)
 		p.used = true
 	case noField:
+		p.used = true
 		p.pair(l.text)
 	}
 }
@@ -304,7 +308,7 @@ func (p *parser) phrase(l *line) bool {
 		p.domain(s[7:])
 		return true
 	}
-	if !strings.ContainsAny(s, "0123456789") || p.section == ofOther {
+	if !strings.ContainsAny(s, "0123456789") {
 		return false
 	}
 	for i, words := 0, 0; i < len(s) && words < 5; i++ {
