@@ -15,42 +15,49 @@ type saying struct {
 // about the name. What is here must not occur in the terms of use that replies carry, which speak of limits as well; they are
 // mostly told apart by their length (see classify).
 var sayings = []saying{
-	{Blocked, "been blacklisted|is blacklisted|are blacklisted|access denied|" +
-		"has been banned|is banned|been banned|permission denied|not authorised to access this|" +
-		"you have been blocked|your access has been|not authorized to use this|access from your ip|su direccion ip no|client blocked|" +
-		"query refused|you are not allowed to|la ip utilizada no|access to this service is denied|connection denied|blocked for abuse"},
-	{Throttled, "too many|ip address blocked|ip is blocked|ip has been blocked|ip address is blocked|query rate reached|request denied|limit exceeded|limit has been exceeded|limit reached|limit was exceeded|exceeded your|exceeded the|quota exceeded|" +
-		"quota reached|has been exceeded|have exceeded|has exceeded|been exceeded|slow down|try again|try later|please wait|go away|" +
-		"excessive querying|grace period, wait|still in grace period|queries per hour|queries per day|queries per minute|" +
-		"requests per minute|request per second|requests per second|rate limit|ratelimit|rate-limit|access control limit|" +
-		"temporarily denied|temporarily unavailable|temporarily not|temporarily blocked|temporarily restricted|" +
-		"time before starting another|interval is too short|query interval|limit-exceeded|over quota|throttl|quota of quer|queries exceeded|" +
-		"exceeded allowed|exceeded maximum|exceeded max|maximum number of queries|maximum queries|maximum query|number of allowed queries|" +
-		"lookup quota|query quota|lookups exceeded|wait a while|wait and|again later|again in|too fast|too frequent|too often|" +
-		"exceeded for|max number of|daily limit|hourly limit|currently down|is busy|too busy|server is down|overload|excess of quer|" +
+	{Blocked, "been blacklisted|is blacklisted|are blacklisted|access denied|has been banned|is banned|been banned|" +
+		"permission denied|not authorised to access this|you have been blocked|your access has been|" +
+		"not authorized to use this|access from your ip|su direccion ip no|client blocked|query refused|" +
+		"you are not allowed to|la ip utilizada no|access to this service is denied|connection denied|blocked for abuse"},
+	{Throttled, "too many|ip address blocked|ip is blocked|ip has been blocked|ip address is blocked|query rate reached|" +
+		"request denied|limit exceeded|limit has been exceeded|limit reached|limit was exceeded|exceeded your|exceeded the|" +
+		"quota exceeded|quota reached|has been exceeded|have exceeded|has exceeded|been exceeded|slow down|try again|" +
+		"try later|please wait|go away|excessive querying|grace period, wait|still in grace period|queries per hour|" +
+		"queries per day|queries per minute|requests per minute|request per second|requests per second|rate limit|" +
+		"ratelimit|rate-limit|access control limit|temporarily denied|temporarily unavailable|temporarily not|" +
+		"temporarily blocked|temporarily restricted|time before starting another|interval is too short|query interval|" +
+		"limit-exceeded|over quota|throttl|quota of quer|queries exceeded|exceeded allowed|exceeded maximum|exceeded max|" +
+		"maximum number of queries|maximum queries|maximum query|number of allowed queries|lookup quota|query quota|" +
+		"lookups exceeded|wait a while|wait and|again later|again in|too fast|too frequent|too often|exceeded for|" +
+		"max number of|daily limit|hourly limit|currently down|is busy|too busy|server is down|overload|excess of quer|" +
 		"number of queries|exceeded. |be replenished|due to query limit|command rate|connection limit|" +
-		"limitado temporalmente|demasiadas consultas|consultas excedido|requests of this client|rejected due to|refused, try|wait for"},
-	{Reserved, "is reserved|are reserved|been reserved|reserved by|reserved name|reserved for|reserved domain|in the reserved list|" +
-		"restricted from|is restricted|restricted domain|domain is prohibited|requested is prohibited|is not allowed to be registered|" +
-		"domain not available|not available for registration|can not be registered|cannot be registered|may not be registered|" +
-		"name is blocked|domain is blocked|has been blocked by|not available or is reserved|blocked by|prohibited string|" +
-		"prohibited name|domain reserved|name is prohibited|not registrable|not available for second level|registration is not allowed|" +
-		"unavailable for registration|not be available for registration|restricted name|in the restricted list|reserved word|" +
-		"dpml block|globalblock|trademark clearinghouse block|réservé|reservado"},
-	{Available, "no match|not found|no entries found|no data found|no object found|no objects found|nothing found|no records match|" +
-		"no such domain|not registered|is available|available for|is free|not been registered|does not exist|no existe|" +
-		"not been found|no information available|no data was found|could not be found|domain unknown|no domain|object does not exist|" +
-		"no matching|not exist in|not in database|no record|could not find|unable to find|not known in|no found|returned 0 objects|" +
-		"no se encontro|no_se_encontro|object_not_found|no se encuentra registrado|not available in our whois database|no entry found|" +
-		"nothing to show|not find matchingrecord|nincs tal|is not in|not assigned|no está registrado|no esta registrado|no registrado|" +
-		"status: available|status: free|available domain|domain available|this query returned 0|not have an entry|not have any entries|" +
-		"not have any data|data not found|no information was found|no information on|is not active|not currently registered|" +
-		"never been registered|no name found|0 results|not delegated|n'existe pas|non trouv|nicht gefunden|not yet registered|" +
-		"등록되어 있지 않습니다|未注册|未註冊|没有|該当するデータがありません|нет данных|не найден|não encontrado|não existe|not regist|is unassigned|" +
-		"can be registered|not exist|no results|not listed|no results found|unknown domain|not match|#free|key not found"},
-	{Unsupported, "tld not supported|tld is not supported|not supported|no whois server|invalid query|invalid domain|not a valid domain|" +
-		"invalid input|is not valid|invalid request|not managed by|not authoritative|wrong tld|unknown tld|malformed|syntax error|illegal|" +
-		"does not accept|not served by|this tld has no whois|invalid parameter|incorrect domain|only contains|unsupported|does not support"},
+		"limitado temporalmente|demasiadas consultas|consultas excedido|requests of this client|rejected due to|" +
+		"refused, try|wait for"},
+	{Reserved, "is reserved|are reserved|been reserved|reserved by|reserved name|reserved for|reserved domain|" +
+		"in the reserved list|restricted from|is restricted|restricted domain|domain is prohibited|requested is prohibited|" +
+		"is not allowed to be registered|domain not available|not available for registration|can not be registered|" +
+		"cannot be registered|may not be registered|name is blocked|domain is blocked|has been blocked by|" +
+		"not available or is reserved|blocked by|prohibited string|prohibited name|domain reserved|name is prohibited|" +
+		"not registrable|not available for second level|registration is not allowed|unavailable for registration|" +
+		"not be available for registration|restricted name|in the restricted list|reserved word|dpml block|globalblock|" +
+		"trademark clearinghouse block|réservé|reservado"},
+	{Available, "no match|not found|no entries found|no data found|no object found|no objects found|nothing found|" +
+		"no records match|no such domain|not registered|is available for|is available to|is available. |available for reg|" +
+		"available for pur|is free|not been registered|does not exist|no existe|not been found|no information available|" +
+		"no data was found|could not be found|domain unknown|no domain|object does not exist|no matching|not exist in|" +
+		"not in database|no record|could not find|unable to find|not known in|no found|returned 0 objects|no se encontro|" +
+		"no_se_encontro|object_not_found|no se encuentra registrado|not available in our whois database|no entry found|" +
+		"nothing to show|not find matchingrecord|nincs tal|is not in our|is not in the|not assigned|no está registrado|" +
+		"no esta registrado|no registrado|status: available|status: free|available domain|domain available|" +
+		"this query returned 0|not have an entry|not have any entries|not have any data|data not found|" +
+		"no information was found|no information on|is not active|not currently registered|never been registered|" +
+		"no name found|0 results|not delegated|n'existe pas|non trouv|nicht gefunden|not yet registered|등록되어 있지 않습니다|未注册|" +
+		"未註冊|没有|該当するデータがありません|нет данных|не найден|não encontrado|não existe|not regist|is unassigned|not exist|no results|" +
+		"not listed|no results found|unknown domain|not match|#free|key not found"},
+	{Unsupported, "tld not supported|tld is not supported|not supported|no whois server|invalid query|invalid domain|" +
+		"not a valid domain|invalid input|is not valid|invalid request|not managed by|not authoritative|wrong tld|" +
+		"unknown tld|malformed|syntax error|illegal|does not accept|not served by|this tld has no whois|invalid parameter|" +
+		"incorrect domain|only contains|unsupported|does not support"},
 }
 
 var sayingWords = func() (words [len(classNames)][]string) {
@@ -158,7 +165,7 @@ func (v *verdict) hear(s string) {
 	}
 	v.paragraphs++
 	c := said(s)
-	if c == Error || c != Available && isTerms(s) {
+	if c == Error || isTerms(s) {
 		return
 	}
 	v.seen[c] = true
@@ -234,8 +241,8 @@ func said(s string) Class {
 	}
 	for _, list := range sayings {
 		for _, w := range sayingWords[list.class] {
-			if strings.Contains(s, w) {
-				return list.class
+			if i := strings.Index(s, w); i >= 0 && !(list.class == Available && i > 0 && (s[i-1] == '.' || s[i-1] == '-')) {
+				return list.class // but not "whois.registry.no domain …"
 			}
 		}
 	}

@@ -93,6 +93,21 @@ func TestThrottledIsNeverAvailable(t *testing.T) {
 	}
 }
 
+// A connection may break off anywhere: what is there then must not pass for the answer that the name is free.
+func TestBrokenOffIsNeverAvailable(t *testing.T) {
+	for _, s := range samples(t) {
+		if s.Class != "throttled" && s.Class != "registered" {
+			continue
+		}
+		for percent := 5; percent < 100; percent += 5 {
+			text := s.Response[:len(s.Response)*percent/100]
+			if r := whoisreply.Parse(text, s.Domain()); r.Class == whoisreply.Available {
+				t.Errorf("%s: the first %d%% are taken for available", s.ID, percent)
+			}
+		}
+	}
+}
+
 func BenchmarkParse(b *testing.B) {
 	all := samples(b)
 	n := 0
