@@ -129,11 +129,14 @@ func (p *parser) classify(text string) Class {
 
 // terms are parts of terms of use and of notices, in lower case. What a paragraph with one of them says of limits and reservations
 // is said to everybody.
-var terms = [...]string{"rights reserved", "you agree", "by using th", "by submitting", "terms of use", "terms and conditions",
-	"reserves the right", "rate limited", "is provided", "the data in", "may be withdrawn", "abuse of th", "note that", "should this limit",
-	"information provided", "you may not", "legitimate", "purposes", "accura", "you are not authorized", "never do any", "excessive queries;",
-	"is restricted in order", "can be made", "maximum of ", "copyright", "prohibited from", "expressly prohibited", "available in full at", "may be reserved", "might be",
-	"all queries are", "in this page", "registrar of record", "please visit", "help@", "for further"}
+var terms = [...]string{
+	"rights reserved", "you agree", "by using th", "by submitting", "terms of use", "terms and conditions",
+	"reserves the right", "rate limited", "is provided", "the data in", "may be withdrawn", "abuse of th", "note that",
+	"should this limit", "information provided", "you may not", "legitimate", "purposes", "accura",
+	"you are not authorized", "never do any", "excessive queries;", "is restricted in order", "can be made",
+	"maximum of ", "copyright", "prohibited from", "expressly prohibited", "available in full at", "may be reserved",
+	"might be", "all queries are", "in this page", "registrar of record", "please visit", "help@", "for further",
+}
 
 // isTerms reports whether a paragraph is said to everybody.
 func isTerms(s string) bool {

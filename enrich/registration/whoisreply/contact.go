@@ -79,8 +79,8 @@ func (c *Contact) at(f field) *string {
 
 // withheld are the beginnings and parts of what registries write in place of a value.
 var withheld = [...]string{"redacted", "not disclosed", "data protected", "statutory masking", "gdpr", "withheld", "not shown",
-	"non-public", "hidden upon", "not available from registry", "can not be publicly disclosed", "not published", "select request email",
-	"please query the rdds", "personal data", "visit whois.", "not provided",
+	"non-public", "hidden upon", "not available from registry", "can not be publicly disclosed", "not published",
+	"select request email", "please query the rdds", "personal data", "visit whois.", "not provided",
 	"webbased whois", "web based whois", "web-based whois"}
 
 // redacted reports whether a value says that it is withheld.

@@ -258,9 +258,9 @@ func monthOf(w string) int {
 
 // longMonth reports whether a word that begins like a month can be one: "marked" is not March.
 func longMonth(w string) bool {
-	for _, end := range [...]string{"uary", "ruary", "ch", "il", "e", "y", "ust", "tember", "t", "ember", "ober", "ero", "zo", "o", "io", "osto",
-		"tiembre", "iembre", "ubre", "eiro", "ço", "tembro", "embro", "ubro", "ril", "let", "obre", "naio", "braio", "gio", "gno",
-		"lio", "tembre", "obre", "zember", "uar", "uari", "ni", "li", "ustus", "vier", "rier", "s", "embre", "cembre", "rt", "i"} {
+	for _, end := range [...]string{"uary", "ruary", "ch", "il", "e", "y", "ust", "tember", "t", "ember", "ober", "ero", "zo", "o",
+		"io", "osto", "tiembre", "iembre", "ubre", "eiro", "ço", "tembro", "embro", "ubro", "ril", "let", "obre", "naio", "braio", "gio",
+		"gno", "lio", "tembre", "zember", "uar", "uari", "ni", "li", "ustus", "vier", "rier", "s", "embre", "cembre", "rt", "i"} {
 		if w[3:] == end {
 			return true
 		}

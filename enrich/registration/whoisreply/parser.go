@@ -161,7 +161,8 @@ func (p *parser) unknown(l *line) {
 	}
 	if l.value == "" && l.indent <= p.indent && p.section != ofForeign {
 		p.section, p.opened, p.pending, p.indent = ofDomain, false, noField, l.indent
-		if k := strings.ToLower(l.key); strings.HasSuffix(k, " contact") || strings.HasSuffix(k, " contacts") { // of somebody we have no name for
+		k := strings.ToLower(l.key)
+		if strings.HasSuffix(k, " contact") || strings.HasSuffix(k, " contacts") { // of somebody we have no name for
 			p.open(ofOther, noField)
 		}
 		return
@@ -194,7 +195,7 @@ func (p *parser) beginBlock(e entry, l *line) {
 func (p *parser) take(e entry, l *line) {
 	switch v := l.value; e.field {
 	case fDomain:
-		p.domain(v)
+		p.domain(v, false)
 	case fServer:
 		if w, _ := nextWord(v); p.reply.Domain == "" || cleanHost(w) != p.reply.Domain {
 			p.section = ofForeign
@@ -261,7 +262,7 @@ func (p *parser) plain(l *line) {
 			p.used = true
 		}
 	case fDomain:
-		p.domain(l.text)
+		p.domain(l.text, true)
 		p.pending = noField
 	case fCreated, fUpdated, fExpires:
 		p.date(entry{field: p.pending}, "", l.text)
@@ -305,7 +306,7 @@ func (p *parser) phrase(l *line) bool {
 		return false
 	}
 	if len(s) > 7 && strings.EqualFold(s[:7], "domain ") && isHost(s[7:]) {
-		p.domain(s[7:])
+		p.domain(s[7:], false)
 		return true
 	}
 	if !strings.ContainsAny(s, "0123456789") {

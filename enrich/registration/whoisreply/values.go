@@ -5,18 +5,13 @@ import (
 	"time"
 )
 
-// domain takes the name that what follows is about.
-func (p *parser) domain(v string) {
+// domain takes the name that what follows is about. The state may stand behind it: "EXAMPLE.ORG is Active".
+func (p *parser) domain(v string, state bool) {
 	w, rest := nextWord(v)
 	w = cleanHost(strings.Trim(w, "\"'"))
 	if !isHost(w) {
 		return
 	}
-	defer func() { // "EXAMPLE.ORG is Active"
-		if rest = strings.TrimPrefix(trim(rest), "is "); p.pending == fDomain && rest != "" && isASCII(rest) && !strings.Contains(rest, " ") {
-			p.addStatus(rest)
-		}
-	}()
 	if have := p.reply.Domain; have != "" && have != w && isASCII(w) && isASCII(have) {
 		if w != p.asked {
 			p.section = ofForeign
@@ -25,6 +20,9 @@ func (p *parser) domain(v string) {
 		*p = parser{asked: p.asked, order: p.order} // what came before was about another name
 	}
 	p.reply.Domain = w
+	if rest = strings.TrimPrefix(trim(rest), "is "); state && rest != "" && isASCII(rest) && !strings.Contains(rest, " ") {
+		p.addStatus(rest)
+	}
 	p.section, p.opened, p.used = ofDomain, false, false
 }
 
