@@ -62,7 +62,12 @@ var sayings = []saying{
 
 var sayingWords = func() (words [len(classNames)][]string) {
 	for _, s := range sayings {
-		words[s.class] = strings.Split(s.words, "|")
+		for w := range strings.SplitSeq(s.words, "|") {
+			words[s.class] = append(words[s.class], w)
+			if l := latin1(w); l != "" && l != w {
+				words[s.class] = append(words[s.class], l)
+			}
+		}
 	}
 	return words
 }()

@@ -216,13 +216,27 @@ var table = func() map[string]*entry {
 			}
 		done:
 			var b [maxKey]byte
-			if n := string(normal(b[:0], name)); m[n] == nil {
-				m[n] = &e
+			for _, name := range [...]string{name, latin1(name)} {
+				if n := string(normal(b[:0], name)); n != "" && m[n] == nil {
+					m[n] = &e
+				}
 			}
 		}
 	}
 	return m
 }()
+
+// latin1 is s in Latin-1, which some replies are still in when they come here; "" where it has no such form.
+func latin1(s string) string {
+	b := make([]byte, 0, len(s))
+	for _, r := range s {
+		if r > 0xff {
+			return ""
+		}
+		b = append(b, byte(r))
+	}
+	return string(b)
+}
 
 // normal appends s in the form of the table's keys: ASCII in lower case, what is not a letter or digit one space.
 func normal(b []byte, s string) []byte {

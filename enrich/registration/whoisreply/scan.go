@@ -18,8 +18,10 @@ func nextLine(text string) (first, rest string) {
 	switch {
 	case i < 0:
 		return text, ""
-	case text[i] == '\r' && i+1 < len(text) && text[i+1] == '\n':
+	case strings.HasPrefix(text[i:], "\r\n"):
 		return text[:i], text[i+2:]
+	case strings.HasPrefix(text[i:], "\r\r\n"): // CRLF made of the LF of a CRLF
+		return text[:i], text[i+3:]
 	}
 	return text[:i], text[i+1:]
 }

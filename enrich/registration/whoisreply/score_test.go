@@ -42,6 +42,17 @@ var disguises = []struct {
 		return strings.ReplaceAll(strings.ReplaceAll(s, "\r", ""), "\n", "  \r\n")
 	}, 0},
 	{"LF", func(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }, 0},
+	{"CR CR LF", func(s string) string { return strings.ReplaceAll(strings.ReplaceAll(s, "\r", ""), "\n", "\r\r\n") }, 0},
+	{"Latin-1", func(s string) string {
+		b := make([]byte, 0, len(s))
+		for _, r := range s {
+			if r > 0xff {
+				return s
+			}
+			b = append(b, byte(r))
+		}
+		return string(b)
+	}, 0.5},
 	{"no final newline", func(s string) string { return strings.TrimRight(s, "\r\n") }, 0},
 	{"keys in upper case", func(s string) string { return mapKeys(s, strings.ToUpper) }, 0.5},
 	{"keys in lower case", func(s string) string { return mapKeys(s, strings.ToLower) }, 0.5},
