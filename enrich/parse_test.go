@@ -8,7 +8,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 func TestParseSubject(t *testing.T) {
@@ -145,13 +145,13 @@ func TestParseAddressDoesNotAllocate(t *testing.T) {
 
 // Every name that is in use is a domain, whatever RFC 1123 says about it. Reverse names are addresses.
 func TestParseSubjectOnRealNames(t *testing.T) {
-	b, err := os.ReadFile(testdata.Path(t, "dns", "names-33k.txt"))
+	b, err := os.ReadFile(testenv.Path(t, "dns", "names-33k.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	names := strings.Fields(string(b))
 	for _, file := range []string{"misp-cisco_top20k.json", "misp-tranco10k.json"} {
-		b, err := os.ReadFile(testdata.Path(t, "rank", file))
+		b, err := os.ReadFile(testenv.Path(t, "rank", file))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // The documents are exercised: what stands in a block of the language "caddyfile" must validate, and each command after "$ " in
@@ -98,7 +98,7 @@ func caddySource(word string) bool {
 
 // documentServers are the servers that commands are asked of, by the word after "console".
 func documentServers(t *testing.T) map[string]*server {
-	db, err := filepath.Abs(testdata.Path(t, "mmdb", "lite-composite.mmdb"))
+	db, err := filepath.Abs(testenv.Path(t, "mmdb", "lite-composite.mmdb"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,9 +120,9 @@ func documentServers(t *testing.T) map[string]*server {
 
 // TestDocumentedCommands runs every command in the documents and holds its output against what they show.
 func TestDocumentedCommands(t *testing.T) {
-	testdata.Program(t, "whois", "whois")
-	testdata.Program(t, "nc", "netcat-openbsd")
-	testdata.Program(t, "curl", "curl")
+	testenv.Program(t, "whois", "whois")
+	testenv.Program(t, "nc", "netcat-openbsd")
+	testenv.Program(t, "curl", "curl")
 	servers := documentServers(t)
 	n := 0
 	for _, b := range documents(t) {

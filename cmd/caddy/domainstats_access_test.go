@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // portSite is a site with domain_stats on a port of the kernel's choice, on loopback.
@@ -62,7 +62,7 @@ func TestHistoryIsLocal(t *testing.T) {
 
 // TestHistoryBehindPassword opens the history to whoever has the password, with Caddy's own basic_auth in front.
 func TestHistoryBehindPassword(t *testing.T) {
-	curl := testdata.Program(t, "curl", "curl")
+	curl := testenv.Program(t, "curl", "curl")
 	s := newServer(t)
 	hash, err := s.command("hash-password", "--bcrypt-cost", "5", "--plaintext", "correct horse").Output()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // firstContact is how formats B and C tell it.
@@ -58,7 +58,7 @@ func mustFetch(t *testing.T, c *http.Client, path string) string {
 
 // TestDomainStatsFormats asks all three formats of one server with curl, the way their callers do.
 func TestDomainStatsFormats(t *testing.T) {
-	curl := testdata.Program(t, "curl", "curl")
+	curl := testenv.Program(t, "curl", "curl")
 	s := newServer(t)
 	s.write("top.csv", "1,example.com\n2,example.org\n")
 	s.start(domainStats("\t\tformat c") + strings.Replace(unixSite("b", "\t\tformat b\n\t\tscope b"), "http://", "http://b.example.org", 1) +

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // askOver asks over a connection of any kind.
@@ -44,7 +44,7 @@ func wantLinkLocal(t *testing.T, where, answer string) {
 // TestListenEverywhere binds one server to both families and to a unix socket, and a second server beside it.
 func TestListenEverywhere(t *testing.T) {
 	if c, err := net.Listen("tcp", "[::1]:0"); err != nil {
-		testdata.Skip(t, "no IPv6 here: %v", err)
+		testenv.Skip(t, "no IPv6 here: %v", err)
 	} else {
 		c.Close()
 	}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // TestReloadLosesNothing reloads under load and counts: no query may fail, and nothing may pile up.
@@ -24,7 +24,7 @@ func TestReloadLosesNothing(t *testing.T) {
 	if os.Getenv("WHENCE_SOAK") != "" {
 		reloads = 1000
 	}
-	db, _ := filepath.Abs(testdata.Path(t, "mmdb", "lite-composite.mmdb"))
+	db, _ := filepath.Abs(testenv.Path(t, "mmdb", "lite-composite.mmdb"))
 	config := func(i int) string { return liteConfig(db, fmt.Sprintf("\t\tfooter \"configuration %d\"", i)) }
 	s := start(t, config(0))
 	address := s.whois(0)
@@ -104,7 +104,7 @@ func (s *server) usage(clients int) (least usage) {
 
 // TestFailedReload loads configurations that cannot serve: the one before goes on, with nothing lost.
 func TestFailedReload(t *testing.T) {
-	db, _ := filepath.Abs(testdata.Path(t, "mmdb", "lite-composite.mmdb"))
+	db, _ := filepath.Abs(testenv.Path(t, "mmdb", "lite-composite.mmdb"))
 	s := start(t, liteConfig(db, "\t\tfooter \"the good one\""))
 	address := s.whois(0)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -152,11 +152,11 @@ func TestSecondProcess(t *testing.T) {
 
 // TestOverwriteInPlace writes over the database that is being asked, in pieces and with breaks: no query may see harm.
 func TestOverwriteInPlace(t *testing.T) {
-	big, err := os.ReadFile(testdata.Path(t, "mmdb", "lite-composite.mmdb"))
+	big, err := os.ReadFile(testenv.Path(t, "mmdb", "lite-composite.mmdb"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sample, err := os.ReadFile(testdata.Path(t, "mmdb", "ipinfo-lite-sample", "ipinfo_lite_sample.mmdb"))
+	sample, err := os.ReadFile(testenv.Path(t, "mmdb", "ipinfo-lite-sample", "ipinfo_lite_sample.mmdb"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,9 +213,9 @@ func TestOverwriteInPlace(t *testing.T) {
 // TestFullDisk has the audit log on a disk that is full: answers go on.
 func TestFullDisk(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
-		testdata.Skip(t, "no /dev/full here")
+		testenv.Skip(t, "no /dev/full here")
 	}
-	db, _ := filepath.Abs(testdata.Path(t, "mmdb", "lite-composite.mmdb"))
+	db, _ := filepath.Abs(testenv.Path(t, "mmdb", "lite-composite.mmdb"))
 	s := start(t, strings.Replace(liteConfig(db, ""), "\tenrich {",
 		"\tlog audit {\n\t\tinclude whois.access\n\t\toutput file /dev/full {\n\t\t\troll_disabled\n\t\t}\n\t}\n\tenrich {", 1))
 	address := s.whois(0)

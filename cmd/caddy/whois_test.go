@@ -13,12 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // TestExample is the newcomer's way: the example as it stands, in a folder without data, and then a database copied in.
 func TestExample(t *testing.T) {
-	db := testdata.Path(t, "mmdb", "lite-composite.mmdb")
+	db := testenv.Path(t, "mmdb", "lite-composite.mmdb")
 	s := start(t, example(t))
 	address := s.whois(0)
 
@@ -65,7 +65,7 @@ func example(t *testing.T) string {
 // lite is a server with the composite database alone, in the dialect, and more options.
 func lite(t *testing.T, options string) *server {
 	t.Helper()
-	db := testdata.Path(t, "mmdb", "lite-composite.mmdb")
+	db := testenv.Path(t, "mmdb", "lite-composite.mmdb")
 	abs, err := filepath.Abs(db)
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestArticle(t *testing.T) {
 
 // TestDebianClient asks with Debian's whois, which decorates some queries and converts others.
 func TestDebianClient(t *testing.T) {
-	whois := testdata.Program(t, "whois", "whois")
+	whois := testenv.Program(t, "whois", "whois")
 	host, port, err := net.SplitHostPort(lite(t, "").whois(0))
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestDebianClient(t *testing.T) {
 
 // TestNetcat asks as shells do: a line feed alone, no line end at all, and half-closed or not.
 func TestNetcat(t *testing.T) {
-	nc := testdata.Program(t, "nc", "netcat-openbsd")
+	nc := testenv.Program(t, "nc", "netcat-openbsd")
 	host, port, _ := net.SplitHostPort(lite(t, "").whois(0))
 	for _, test := range []struct {
 		stdin string
@@ -146,7 +146,7 @@ func TestNetcat(t *testing.T) {
 // attackers are the addresses of a honeypot's log.
 func attackers(t *testing.T) (addresses []string) {
 	t.Helper()
-	b, err := os.ReadFile(testdata.Path(t, "logs", "list_of_attacker_ips.txt"))
+	b, err := os.ReadFile(testenv.Path(t, "logs", "list_of_attacker_ips.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // The tests of this file hold the tables against the registries they were made from, record by record.
@@ -38,7 +38,7 @@ type xmlRecord struct {
 // xmlRecords are the records of a registry, however deep it nests them.
 func xmlRecords(t *testing.T, file string) (records []xmlRecord) {
 	t.Helper()
-	f, err := os.Open(testdata.Path(t, "iana", file))
+	f, err := os.Open(testenv.Path(t, "iana", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ type bootstrap struct {
 
 func readJSON(t *testing.T, v any, elem ...string) {
 	t.Helper()
-	text, err := os.ReadFile(testdata.Path(t, append([]string{"iana"}, elem...)...))
+	text, err := os.ReadFile(testenv.Path(t, append([]string{"iana"}, elem...)...))
 	if err == nil {
 		err = json.Unmarshal(text, v)
 	}
@@ -239,7 +239,7 @@ func TestTLDs(t *testing.T) {
 	readJSON(t, &b, "rdap", "dns.json")
 	var servers map[string]struct{ Host string }
 	readJSON(t, &servers, "weppos-tld.json")
-	files, err := filepath.Glob(filepath.Join(testdata.Path(t, "iana"), "tlds-alpha*.txt"))
+	files, err := filepath.Glob(filepath.Join(testenv.Path(t, "iana"), "tlds-alpha*.txt"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("lists of top-level domains: %q, %v", files, err)
 	}

@@ -7,13 +7,13 @@ import (
 	"testing"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // realNames are the registrable domains of names that were really asked for.
 func realNames(t testing.TB) []string {
 	t.Helper()
-	data, err := os.ReadFile(testdata.Path(t, "dns", "names-33k.txt"))
+	data, err := os.ReadFile(testenv.Path(t, "dns", "names-33k.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // answer is what the source says of a subject.
@@ -205,7 +205,7 @@ func TestTablesAreHot(t *testing.T) {
 }
 
 func TestPublishedTableAsDefault(t *testing.T) {
-	s := New(Options{Tables: map[string]string{DefaultTable: testdata.Path(t, "freq", "freqtable2018.freq")}})
+	s := New(Options{Tables: map[string]string{DefaultTable: testenv.Path(t, "freq", "freqtable2018.freq")}})
 	if err := s.Open(context.Background()); err != nil {
 		t.Fatal(err)
 	}

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 func published(t testing.TB) *Table {
 	t.Helper()
-	data, err := os.ReadFile(testdata.Path(t, "freq", "freqtable2018.freq"))
+	data, err := os.ReadFile(testenv.Path(t, "freq", "freqtable2018.freq"))
 	if err != nil {
 		t.Fatal(err)
 	}

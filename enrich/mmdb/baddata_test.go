@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // refused are the databases of the test data that are not taken, and why. Every other one is good.
@@ -136,7 +136,7 @@ func TestExpansionIsBounded(t *testing.T) {
 // A database of which any byte was changed is refused, or can be asked everything.
 func FuzzLoad(f *testing.F) {
 	for _, name := range []string{"MaxMind-DB-test-decoder.mmdb", "MaxMind-DB-test-mixed-28.mmdb", "MaxMind-DB-test-ipv4-32.mmdb"} {
-		file, err := os.ReadFile(testdata.Path(f, "mmdb-maxmind", "test-data", name))
+		file, err := os.ReadFile(testenv.Path(f, "mmdb-maxmind", "test-data", name))
 		if err != nil {
 			f.Fatal(err)
 		}

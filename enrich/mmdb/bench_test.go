@@ -9,7 +9,7 @@ import (
 	"github.com/oschwald/maxminddb-golang/v2"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 func randomAddrs(n int, seed uint64) []netip.Addr {
@@ -33,7 +33,7 @@ func openSource(tb testing.TB, opt Options) *Source {
 }
 
 func benchmarkAdd(b *testing.B, addrs []netip.Addr) {
-	s := openSource(b, Options{Patterns: []string{testdata.Path(b, "mmdb", "lite-composite.mmdb")}})
+	s := openSource(b, Options{Patterns: []string{testenv.Path(b, "mmdb", "lite-composite.mmdb")}})
 	subjects := make([]enrich.Subject, len(addrs))
 	for i, a := range addrs {
 		subjects[i] = enrich.AddressOf(a)
@@ -73,7 +73,7 @@ func BenchmarkAddRepeated(b *testing.B) {
 
 // BenchmarkTree is the walk alone, the reader's beside ours.
 func BenchmarkTree(b *testing.B) {
-	path := testdata.Path(b, "mmdb", "lite-composite.mmdb")
+	path := testenv.Path(b, "mmdb", "lite-composite.mmdb")
 	addrs := randomAddrs(1<<20, 1)
 	b.Run("whence", func(b *testing.B) {
 		s := openSource(b, Options{Patterns: []string{path}})
@@ -100,7 +100,7 @@ func BenchmarkTree(b *testing.B) {
 
 // BenchmarkLoad reads 20 MB with 1.5 million networks and 127,607 distinct records.
 func BenchmarkLoad(b *testing.B) {
-	path := testdata.Path(b, "mmdb", "lite-composite.mmdb")
+	path := testenv.Path(b, "mmdb", "lite-composite.mmdb")
 	for b.Loop() {
 		if _, err := load(context.Background(), path, testLimits); err != nil {
 			b.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/oschwald/maxminddb-golang/v2"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // text is a fragment's fields, one a line: an array of one key as k: a|b, numbers with #, booleans with ?.
@@ -87,7 +87,7 @@ func TestSchemas(t *testing.T) {
 		{"mmdb-maxmind/test-data/MaxMind-DB-no-ipv4-search-tree.mmdb", "8.8.8.8", "0.0.0.0/0", ""},
 	} {
 		t.Run(tt.file+"/"+tt.addr, func(t *testing.T) {
-			f, network := ask(t, testdata.Path(t, strings.Split(tt.file, "/")...), tt.addr, []string{"en"})
+			f, network := ask(t, testenv.Path(t, strings.Split(tt.file, "/")...), tt.addr, []string{"en"})
 			if network.String() != tt.network {
 				t.Errorf("network %v, want %s", network, tt.network)
 			}
@@ -173,14 +173,14 @@ uint16# 100
 uint32# 268435456
 uint64# 1152921504606846976
 utf8_string: unicode! ☯ - ♫`
-	f, _ := ask(t, testdata.Path(t, "mmdb-maxmind", "test-data", "MaxMind-DB-test-decoder.mmdb"), "1.1.1.1", nil)
+	f, _ := ask(t, testenv.Path(t, "mmdb-maxmind", "test-data", "MaxMind-DB-test-decoder.mmdb"), "1.1.1.1", nil)
 	if got := text(f); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
 
 func TestCityInAllLanguages(t *testing.T) {
-	path := testdata.Path(t, "mmdb-maxmind", "test-data", "GeoLite2-City-Test.mmdb")
+	path := testenv.Path(t, "mmdb-maxmind", "test-data", "GeoLite2-City-Test.mmdb")
 	en, _ := ask(t, path, "2.125.160.217", []string{"en"})
 	all, _ := ask(t, path, "2.125.160.217", nil)
 	keys := func(f *enrich.Fragment) (ks []string) {
@@ -206,7 +206,7 @@ func TestAttribution(t *testing.T) {
 		"mmdb-maxmind/test-data/GeoLite2-ASN-Test.mmdb":   "https://www.maxmind.com",
 		"mmdb/asn-country.mmdb":                           "",
 	} {
-		db, err := load(context.Background(), testdata.Path(t, strings.Split(file, "/")...), testLimits)
+		db, err := load(context.Background(), testenv.Path(t, strings.Split(file, "/")...), testLimits)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +258,7 @@ func TestSystems(t *testing.T) {
 }
 
 func TestSystemsOfComposite(t *testing.T) {
-	path := testdata.Path(t, "mmdb", "lite-composite.mmdb")
+	path := testenv.Path(t, "mmdb", "lite-composite.mmdb")
 	db := sourceOf(t, path).current.Load().databases[0]
 	f, _ := db.system(15169)
 	if f == nil || f.Value(enrich.ASName) != "Google LLC" || f.Value(enrich.ASDomain) != "google.com" ||

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // answer asks a chain of s alone.
@@ -50,8 +50,8 @@ func sourceOf(t *testing.T, patterns ...string) *Source {
 }
 
 func TestAnswers(t *testing.T) {
-	composite := testdata.Path(t, "mmdb", "lite-composite.mmdb")
-	only4 := testdata.Path(t, "mmdb", "asn-country-ipv4only.mmdb")
+	composite := testenv.Path(t, "mmdb", "lite-composite.mmdb")
+	only4 := testenv.Path(t, "mmdb", "asn-country-ipv4only.mmdb")
 	const google = "as_domain: google.com\nas_name: Google LLC\nasn: AS15169\ncontinent: North America\ncontinent_code: NA\n" +
 		"country: United States\ncountry_code: US\n"
 	for _, tt := range []struct {
@@ -99,7 +99,7 @@ func TestEmptyRecordIsNoData(t *testing.T) {
 }
 
 func TestAddDoesNotAllocate(t *testing.T) {
-	s := sourceOf(t, testdata.Path(t, "mmdb", "lite-composite.mmdb"))
+	s := sourceOf(t, testenv.Path(t, "mmdb", "lite-composite.mmdb"))
 	var r enrich.Record
 	for _, subject := range []enrich.Subject{
 		address("8.8.8.8"), address("127.0.0.1"), address("2001:4860:4860::8888"), enrich.ASOf(15169),
@@ -117,7 +117,7 @@ func TestAddDoesNotAllocate(t *testing.T) {
 func TestKeptFragmentsAreBounded(t *testing.T) {
 	const keep = 1 << 20
 	s := openSource(t, Options{Keep: keep, Patterns: []string{
-		testdata.Path(t, "mmdb", "dbip-asn-lite.mmdb"), testdata.Path(t, "mmdb", "asn-country.mmdb"),
+		testenv.Path(t, "mmdb", "dbip-asn-lite.mmdb"), testenv.Path(t, "mmdb", "asn-country.mmdb"),
 	}})
 	var r enrich.Record
 	var most int64

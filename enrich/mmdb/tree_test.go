@@ -10,14 +10,14 @@ import (
 
 	"github.com/oschwald/maxminddb-golang/v2"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // databases are all files of the test data that are databases by their name, good or bad.
 func databases(t testing.TB, dirs ...string) []string {
 	var paths []string
 	for _, dir := range dirs {
-		err := filepath.WalkDir(testdata.Path(t, dir), func(path string, d fs.DirEntry, err error) error {
+		err := filepath.WalkDir(testenv.Path(t, dir), func(path string, d fs.DirEntry, err error) error {
 			if filepath.Ext(path) == ".mmdb" {
 				paths = append(paths, path)
 			}

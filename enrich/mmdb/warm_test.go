@@ -6,16 +6,16 @@ import (
 	"testing"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // TestWarm warms with every mixture of subjects, on every good database: it must not fall over, and answers stay the same.
 func TestWarm(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(testdata.Path(t, "mmdb-maxmind", "test-data"), "*.mmdb"))
+	files, err := filepath.Glob(filepath.Join(testenv.Path(t, "mmdb-maxmind", "test-data"), "*.mmdb"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	files = append(files, testdata.Path(t, "mmdb", "lite-composite.mmdb"), testdata.Path(t, "mmdb", "asn-country-ipv4only.mmdb"))
+	files = append(files, testenv.Path(t, "mmdb", "lite-composite.mmdb"), testenv.Path(t, "mmdb", "asn-country-ipv4only.mmdb"))
 	var subjects []enrich.Subject
 	for i, a := range randomAddrs(100, 7) {
 		subjects = append(subjects, enrich.AddressOf(a))

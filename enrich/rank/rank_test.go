@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // answer is what the source says of a subject: the parts' fields, in order.
@@ -311,7 +311,7 @@ func TestOpenRefuses(t *testing.T) {
 // TestRealNames builds lists of real names and finds each of them at its place, and none besides.
 func TestRealNames(t *testing.T) {
 	for _, file := range []string{"misp-cisco_top20k.json", "misp-tranco10k.json"} {
-		data, err := os.ReadFile(testdata.Path(t, "rank", file))
+		data, err := os.ReadFile(testenv.Path(t, "rank", file))
 		if err != nil {
 			t.Fatal(err)
 		}

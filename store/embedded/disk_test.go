@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 	"github.com/whence-project/whence/store"
 )
 
@@ -118,7 +118,7 @@ func TestFullDiskOfReal(t *testing.T) {
 	dir := t.TempDir()
 	mount := exec.Command("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", dir)
 	if out, err := mount.CombinedOutput(); err != nil {
-		testdata.Skip(t, "needs a file system of its own: %v: %s", err, out)
+		testenv.Skip(t, "needs a file system of its own: %v: %s", err, out)
 	}
 	t.Cleanup(func() { _ = exec.Command("umount", dir).Run() })
 	s, err := Open(dir, Options{FoldNames: 500, maxUnfolded: 1e6})

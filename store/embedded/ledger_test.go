@@ -17,7 +17,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 	"github.com/whence-project/whence/store"
 )
 
@@ -242,7 +242,7 @@ func TestFilterGrows(t *testing.T) {
 
 // The real list has names of every form that there is.
 func TestRealNames(t *testing.T) {
-	b, err := os.ReadFile(testdata.Path(t, "dns", "names-33k.txt"))
+	b, err := os.ReadFile(testenv.Path(t, "dns", "names-33k.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,12 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 func TestTablesAreUpToDate(t *testing.T) {
 	dir := t.TempDir()
-	if err := generate(testdata.Path(t, "iana"), dir); err != nil {
+	if err := generate(testenv.Path(t, "iana"), dir); err != nil {
 		t.Fatal(err)
 	}
 	made, err := filepath.Glob(filepath.Join(dir, "*.tsv"))

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/whence-project/whence/enrich/lexical"
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // words is the list that the compiled-in table was made from: Debian's wamerican 2020.12.07.
@@ -16,7 +16,7 @@ const words, wordsSize = "/usr/share/dict/american-english", 985_084
 
 func TestTheCompiledInTableIsWhatTrainMakes(t *testing.T) {
 	if info, err := os.Stat(words); err != nil || info.Size() != wordsSize {
-		testdata.Skip(t, "no %s of %d bytes, install Debian's wamerican 2020.12.07: %v", words, wordsSize, err)
+		testenv.Skip(t, "no %s of %d bytes, install Debian's wamerican 2020.12.07: %v", words, wordsSize, err)
 	}
 	out := filepath.Join(t.TempDir(), "default.freq")
 	if err := run(out, filepath.Join("..", "..", "iana", "tables", "tld.tsv"), []string{words}); err != nil {

@@ -61,9 +61,7 @@ func nextWord(s string) (word, rest string) {
 
 // hostLine reports whether a line without a key is name servers and their addresses, and nothing else.
 func hostLine(s string) bool {
-	if strings.HasPrefix(s, "- ") {
-		s = s[2:]
-	}
+	s = strings.TrimPrefix(s, "- ")
 	hosts := 0
 	for i := 0; ; i++ {
 		var w string

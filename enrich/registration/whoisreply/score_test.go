@@ -8,7 +8,7 @@ import (
 
 	"github.com/whence-project/whence/bench/whoisparse/score"
 	"github.com/whence-project/whence/enrich/registration/whoisreply"
-	"github.com/whence-project/whence/internal/testdata"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // floors are what no change may fall below, in percent over all labelled replies. The labels themselves are wrong in a few
@@ -20,7 +20,7 @@ var floors = map[string]float64{
 
 func samples(t testing.TB) []score.Sample {
 	t.Helper()
-	b, err := os.ReadFile(testdata.Path(t, "whois", "responses.jsonl"))
+	b, err := os.ReadFile(testenv.Path(t, "whois", "responses.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
