@@ -1,5 +1,5 @@
-// Package testenv finds what tests need of their machine: programs, and the real data that tests and benches run on. They are not part of the repository: WHENCE_TESTDATA names
-// their folder, ../shared/data beside the module's root where it is not set.
+// Package testenv finds what tests need of their machine: programs, and the real data that tests and benches run on. The data are not
+// part of the repository: WHENCE_TESTDATA names their folder, ../shared/data beside the module's root where it is not set.
 package testenv
 
 import (
