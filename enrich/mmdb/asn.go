@@ -139,6 +139,9 @@ func (db *database) system(asn uint32) (f *enrich.Fragment, made bool) {
 	return f, true
 }
 
+// maxCountries is how many countries of an AS are listed. The networks of a few are in nearly all, most of them with one network.
+const maxCountries = 12
+
 // describe makes the fragment of an AS.
 func (db *database) describe(s *system) *enrich.Fragment {
 	b := enrich.NewBuilder(db.origin)
@@ -150,10 +153,13 @@ func (db *database) describe(s *system) *enrich.Fragment {
 	add(enrich.ASN, "AS"+strconv.FormatUint(uint64(s.asn), 10))
 	add(enrich.ASName, db.canonicalOf(s.named, enrich.ASName))
 	add(enrich.ASDomain, db.canonicalOf(s.domain, enrich.ASDomain))
-	for i := 0; i+2 <= len(s.countries); i += 2 {
+	for i := 0; i+2 <= min(len(s.countries), 2*maxCountries); i += 2 {
 		cc := s.countries[i : i+2]
 		b.Add(enrich.Field{Key: "countries", Value: cc, Canon: enrich.CountryCode, List: true})
 		b.Canonical(enrich.CountryCode, cc)
+	}
+	if n := len(s.countries) / 2; n > maxCountries {
+		b.Add(enrich.Field{Key: "countries_total", Value: strconv.Itoa(n), Canon: enrich.CountryCode, Type: enrich.Number})
 	}
 	b.Add(enrich.Field{Key: "networks_ipv4", Value: strconv.FormatUint(uint64(s.v4), 10), Type: enrich.Number})
 	b.Add(enrich.Field{Key: "networks_ipv6", Value: strconv.FormatUint(uint64(s.v6), 10), Type: enrich.Number})

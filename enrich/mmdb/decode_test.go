@@ -2,6 +2,7 @@ package mmdb
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"net/netip"
 	"slices"
@@ -254,6 +255,23 @@ func TestSystems(t *testing.T) {
 	}
 	if f, _ := db.system(64502); f != nil {
 		t.Errorf("AS64502: %s", text(f))
+	}
+}
+
+// The countries of an AS whose networks are all over the world are not all listed.
+func TestManyCountries(t *testing.T) {
+	var networks []network
+	for i := range 20 {
+		cc := string([]byte{'A' + byte(i), 'A'})
+		networks = append(networks, network{fmt.Sprintf("10.%d.0.0/16", i), object{{"asn", "AS64500"}, {"country_code", cc}}})
+	}
+	db, err := parse(context.Background(), "a.mmdb", write("Test", 6, networks...), testLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _ := db.system(64500)
+	if got := text(f); strings.Count(got, "|") != maxCountries-1 || !strings.Contains(got, "\ncountries_total# 20\n") {
+		t.Errorf("%s\nwant %d countries of 20", got, maxCountries)
 	}
 }
 
