@@ -116,9 +116,6 @@ func (a *App) Chain(name string) (*enrich.Chain, error) {
 	return nil, fmt.Errorf("no enrichment chain is named %q; there are: %s", name, strings.Join(names, ", "))
 }
 
-// Chains returns every chain by its name.
-func (a *App) ChainsByName() map[string]*enrich.Chain { return a.chains }
-
 // Start opens every chain.
 func (a *App) Start() error {
 	for name, c := range a.chains {

@@ -31,7 +31,6 @@ type App struct {
 	starts  []func(store.Store) error
 	mu      sync.Mutex
 	open    *opened
-	key     string
 	release func()
 }
 
@@ -91,7 +90,9 @@ var stores = caddy.NewUsagePool()
 // opened is a store in the pool.
 type opened struct {
 	store.Store
-	loggers livelog.Loggers
+	loggers   livelog.Loggers
+	maxNames  int
+	cacheSize int64
 }
 
 // Destruct closes the store when no configuration uses it any more.
@@ -105,9 +106,9 @@ func (a *App) Store() (store.Store, error) {
 	if a.open != nil {
 		return a.open, nil
 	}
-	key := fmt.Sprintf("%q %d %d", a.Dir, a.MaxNames, a.CacheSize)
-	v, loaded, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
-		o := new(opened)
+	// The folder alone is the key: it is locked, so that another store in it could not be opened beside this one.
+	v, loaded, err := stores.LoadOrNew(a.Dir, func() (caddy.Destructor, error) {
+		o := &opened{maxNames: a.MaxNames, cacheSize: a.CacheSize}
 		// While it opens, it logs to whom it is opened for.
 		withdraw := o.loggers.Push(a.logger)
 		defer withdraw()
@@ -118,8 +119,11 @@ func (a *App) Store() (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.open, a.key = v.(*opened), key
+	a.open = v.(*opened)
 	a.release = a.open.loggers.Push(a.logger)
+	if a.open.maxNames != a.MaxNames || a.open.cacheSize != a.CacheSize {
+		a.logger.Warn("max_names and cache_size of a store that is open change when the server starts again", zap.String("dir", a.Dir))
+	}
 	if !loaded {
 		a.logger.Info("store opened", zap.String("dir", a.Dir), zap.Int("names", a.open.Ledger().Status().Names))
 	}
@@ -138,7 +142,7 @@ func (a *App) Cleanup() error {
 	}
 	a.open = nil
 	a.release()
-	_, err := stores.Delete(a.key)
+	_, err := stores.Delete(a.Dir)
 	return err
 }
 

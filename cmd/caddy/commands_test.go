@@ -56,3 +56,15 @@ func TestImportExport(t *testing.T) {
 		t.Errorf("importing the export into another scope: %q", got)
 	}
 }
+
+// TestStoreSettingsReload changes a setting of the store that is open: the reload succeeds, and the log says when it counts.
+func TestStoreSettingsReload(t *testing.T) {
+	with := func(names string) string {
+		return globals(strings.Replace(storeConfig, "store ./store", "store ./store {\n\t\tmax_names "+names+"\n\t}", 1))
+	}
+	s := start(t, with("1000"))
+	if err := s.load(with("2000")); err != nil {
+		t.Fatal(err)
+	}
+	s.log.wait(t, 1, `"level":"warn"`, "max_names and cache_size of a store that is open")
+}

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // eventLines are the numbers of the first contacts in the log, by name.
@@ -153,7 +155,7 @@ func TestFullDiskOfStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("no small file system can be mounted here, which takes root: %v: %s", err, out)
+		testenv.Skip(t, "no small file system can be mounted here, which takes root: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
