@@ -94,6 +94,16 @@ type DataStatus struct {
 	Error       string    `json:"error,omitempty"`       // why the file as it is now was refused; the last good one serves on
 }
 
+// Priority is who is served first.
+type Priority uint8
+
+// The priorities, the highest first.
+const (
+	Person     Priority = iota // somebody waits for the answer
+	Pipeline                   // a program asks for many
+	Background                 // nobody asks yet: preloading, refreshing
+)
+
 // Query is one question to a chain.
 type Query struct {
 	// Subject is what is asked about.
@@ -106,6 +116,16 @@ type Query struct {
 	// Want are the canonical fields that the caller will read; zero is all of them, and the sources' own. A source that has none
 	// of them to add may leave the record alone.
 	Want KeySet
+	// Priority says who is served first where a source has to queue for what it fetches.
+	Priority Priority
+	// Discreet is a question that nobody on the way may read along: about a name that was learnt from DNS traffic, for which a
+	// source asks over encrypted protocols only.
+	Discreet bool
+	// AskRegistry has addresses, networks and AS numbers looked up at their registries too, which log lines by the thousand must
+	// not be. Names always are.
+	AskRegistry bool
+	// Raw asks for what a server wrote, word by word, beside what was read out of it, where a source has kept it.
+	Raw bool
 
 	parent struct { // what Registrable found last
 		of   Subject
