@@ -197,7 +197,8 @@ func (s *slow) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
 	return enrich.Pending
 }
 
-func (s *slow) Fetch(ctx context.Context, sub enrich.Subject) error {
+func (s *slow) Fetch(ctx context.Context, a *enrich.Ask) error {
+	sub := a.Subject
 	select {
 	case <-s.let:
 	case <-ctx.Done():

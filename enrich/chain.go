@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
-	"runtime/debug"
 	"sync"
 	"time"
 )
-
-// maxFetches bounds the fetches that one chain has under way. One more query then gets a note instead.
-const maxFetches = 4096
 
 // Link is a source in a chain under the name that notes, parts and status give it.
 type Link struct {
@@ -32,13 +27,8 @@ type Chain struct {
 	opened  sync.Once
 	openErr error
 	mu      sync.Mutex
-	flights map[flight]chan struct{} // closed when the fetch is done
-}
-
-// flight is one fetch: a link's, of a subject.
-type flight struct {
-	link    int
-	subject Subject
+	flights map[fetchKey]*flight
+	slots   chan struct{} // one a flight
 }
 
 // MaxLinks is how many sources a chain may have.
@@ -50,7 +40,10 @@ func NewChain(name string, links ...Link) *Chain {
 		panic(fmt.Sprintf("enrich: a chain of %d sources, more than %d", len(links), MaxLinks))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &Chain{name: name, links: links, ctx: ctx, cancel: cancel, flights: make(map[flight]chan struct{})}
+	c := &Chain{
+		name: name, links: links, ctx: ctx, cancel: cancel,
+		flights: make(map[fetchKey]*flight), slots: make(chan struct{}, maxFetches),
+	}
 	for _, l := range links {
 		if w, ok := l.Source.(Warmer); ok {
 			c.warmers = append(c.warmers, w)
@@ -97,116 +90,32 @@ func (c *Chain) Close() error {
 // ends, with what is known by then. Sources that must fetch are fetched in parallel, once per subject however many ask, and
 // finish behind the query if it does not wait.
 func (c *Chain) Lookup(ctx context.Context, q *Query, r *Record) {
-	if pending := c.run(q, r); pending != 0 && !q.Offline {
-		c.fetch(ctx, q, r, pending)
+	if pending, outdated := c.run(q, r); pending|outdated != 0 && !q.Offline {
+		c.fetch(ctx, q, r, pending, outdated)
 	}
 }
 
-// run runs the sources once and returns a bit for each that said Pending.
-func (c *Chain) run(q *Query, r *Record) (pending uint64) {
+// run runs the sources once and returns a bit for each that said Pending, and for each that said Outdated.
+func (c *Chain) run(q *Query, r *Record) (pending, outdated uint64) {
 	r.Reset(q.Subject)
 	for i := range c.links {
 		l := &c.links[i]
 		r.link, r.own, r.open = l.Name, nil, 0
 		v := l.Source.Add(q, r)
 		if v == Stop {
-			pending = 0
+			pending, outdated = 0, 0
 			break
 		}
 		if v == Pending {
 			pending |= 1 << i
+		} else if v == Outdated {
+			outdated |= 1 << i
 		}
 	}
 	if len(c.links) != 1 || len(r.parts) > 0 {
 		r.miss = ""
 	}
-	return pending
-}
-
-// fetch has every pending source fetch, and runs the chain again for a query that waits.
-func (c *Chain) fetch(ctx context.Context, q *Query, r *Record, pending uint64) {
-	var waits []<-chan struct{}
-	var full uint64
-	for ; pending != 0; pending &= pending - 1 {
-		i := bits.TrailingZeros64(pending)
-		f, ok := c.links[i].Source.(Fetcher)
-		if !ok {
-			continue
-		}
-		done := c.start(flight{i, q.Subject.Key()}, f)
-		if done == nil {
-			full |= 1 << i
-			continue
-		}
-		waits = append(waits, done)
-	}
-	if !q.Wait.IsZero() && len(waits) > 0 {
-		await(ctx, q.Wait, waits)
-		full &= c.run(q, r)
-	}
-	for ; full != 0; full &= full - 1 {
-		r.link = c.links[bits.TrailingZeros64(full)].Name
-		r.Note(Unfetched, "too many lookups under way")
-	}
-}
-
-// await returns when all of waits are closed, at the deadline, or when ctx ends.
-func await(ctx context.Context, deadline time.Time, waits []<-chan struct{}) {
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	for _, done := range waits {
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// start joins the fetch of k under way, or starts one. It returns nil where as many are under way as the chain allows.
-func (c *Chain) start(k flight, f Fetcher) <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if done, ok := c.flights[k]; ok {
-		return done
-	}
-	if len(c.flights) >= maxFetches {
-		return nil
-	}
-	done := make(chan struct{})
-	c.flights[k] = done
-	go func() {
-		defer func() {
-			c.mu.Lock()
-			delete(c.flights, k)
-			c.mu.Unlock()
-			close(done)
-		}()
-		if c.ctx.Err() != nil || !c.stillPending(k) {
-			return
-		}
-		if err := c.guarded(f, k.subject); err != nil && c.OnFetchError != nil {
-			c.OnFetchError(c.links[k.link].Name, k.subject, err)
-		}
-	}()
-	return done
-}
-
-// guarded is Fetch with a panic made an error: what one source could not do takes no server down.
-func (c *Chain) guarded(f Fetcher, s Subject) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return f.Fetch(c.ctx, s)
-}
-
-// stillPending asks again, now that nobody else can start this fetch: the query that wants it may have run the chain before
-// the last such fetch was done, and come here after.
-func (c *Chain) stillPending(k flight) bool {
-	r := Record{link: c.links[k.link].Name, subject: k.subject}
-	return c.links[k.link].Source.Add(&Query{Subject: k.subject}, &r) == Pending
+	return pending, outdated
 }
 
 // Warm tells the sources what will be asked about next. It answers nothing and changes nothing: see [Warmer].

@@ -60,7 +60,8 @@ func (f *fetcher) Add(q *Query, r *Record) Verdict {
 	return Next
 }
 
-func (f *fetcher) Fetch(ctx context.Context, s Subject) error {
+func (f *fetcher) Fetch(ctx context.Context, a *Ask) error {
+	s := a.Subject
 	f.fetches.Add(1)
 	defer f.ended.Add(1)
 	select {
@@ -285,13 +286,115 @@ func TestChainKeepsTheNoteOfAFullHouseOverTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newFetcher(), newFetcher()
 		chain := NewChain("", Link{"a", a}, Link{"b", b})
-		for i := range maxFetches - 1 { // all but one place is taken
-			chain.flights[flight{0, DomainOf(fmt.Sprintf("%d.example.org", i))}] = nil
+		for range maxFetches - 1 { // all but one place is taken
+			chain.slots <- struct{}{}
 		}
 		r := chain.Answer(ctx, DomainOf("example.org"), time.Second)
 		want := []Note{{"a", Unfetched, "not here yet"}, {"b", Unfetched, "not here yet"}, {"b", Unfetched, "too many lookups under way"}}
 		if !slices.Equal(r.Notes(), want) {
 			t.Errorf("notes %v, want %v", r.Notes(), want)
+		}
+		close(a.gate)
+	})
+}
+
+func TestChainWaitsForAPlaceIfTheQueryWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFetcher()
+		close(f.gate)
+		chain := NewChain("", Link{"registration", f})
+		for range maxFetches {
+			chain.slots <- struct{}{}
+		}
+		time.AfterFunc(time.Second, func() { <-chain.slots })
+		if r := chain.Answer(ctx, DomainOf("example.org"), 2*time.Second); r.Value(Registrar) == "" {
+			t.Errorf("a place was free in time, yet: %s", r.AppendJSON(nil))
+		}
+	})
+}
+
+// old has an answer that it wants to renew.
+type old struct{ fetcher }
+
+func (o *old) Add(q *Query, r *Record) Verdict {
+	if o.fetcher.Add(q, r) == Next {
+		return Next
+	}
+	r.Set("registrar", "Old Registrar")
+	return Outdated
+}
+
+func TestChainRenewsBehindTheQuery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &old{fetcher{gate: make(chan struct{})}}
+		chain := NewChain("", Link{"registration", o})
+		start := time.Now()
+		if r := chain.Answer(ctx, DomainOf("example.org"), time.Hour); r.Value(Registrar) != "Old Registrar" {
+			t.Errorf("the answer is %q", r.Value(Registrar))
+		}
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("the query waited %v for an answer to be renewed", waited)
+		}
+		close(o.gate)
+		synctest.Wait()
+		if r := chain.Answer(ctx, DomainOf("example.org"), 0); r.Value(Registrar) != "Example Registrar" {
+			t.Errorf("renewed: %q", r.Value(Registrar))
+		}
+	})
+}
+
+// patient is a fetcher for which queries wait a second at most.
+type patient struct{ fetcher }
+
+func (*patient) Patience() time.Duration { return time.Second }
+
+func TestChainWaitsNoLongerThanASourceIsWorth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &patient{fetcher{gate: make(chan struct{})}}
+		chain := NewChain("", Link{"registration", p})
+		start := time.Now()
+		chain.Answer(ctx, DomainOf("example.org"), time.Hour)
+		if waited := time.Since(start); waited != time.Second {
+			t.Errorf("waited %v, want 1s", waited)
+		}
+		close(p.gate)
+	})
+}
+
+// asked remembers the Ask of its one fetch.
+type asked struct {
+	fetcher
+	ask atomic.Pointer[Ask]
+}
+
+func (a *asked) Fetch(ctx context.Context, ask *Ask) error {
+	a.ask.Store(ask)
+	return a.fetcher.Fetch(ctx, ask)
+}
+
+func TestAskBecomesWhatTheQueriesThatJoinItAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &asked{fetcher: fetcher{gate: make(chan struct{})}}
+		chain := NewChain("", Link{"registration", a})
+		for _, tt := range []struct {
+			q        Query
+			priority Priority
+			discreet bool
+		}{
+			{Query{Priority: Background, Discreet: true}, Background, true},
+			{Query{Priority: Pipeline, Discreet: true}, Pipeline, true},
+			{Query{Priority: Background}, Pipeline, false},
+			{Query{Priority: Person, Discreet: true}, Person, false},
+		} {
+			tt.q.Subject = DomainOf("example.org")
+			chain.Lookup(ctx, &tt.q, new(Record))
+			synctest.Wait()
+			if got := a.ask.Load(); got.Priority() != tt.priority || got.Discreet() != tt.discreet {
+				t.Errorf("after %+v: priority %d, discreet %v", tt.q, got.Priority(), got.Discreet())
+			}
+		}
+		if n := a.fetches.Load(); n != 1 {
+			t.Errorf("%d fetches", n)
 		}
 		close(a.gate)
 	})
@@ -371,7 +474,7 @@ func TestChainOfTooManySourcesPanics(t *testing.T) {
 
 type panics struct{ pending }
 
-func (panics) Fetch(context.Context, Subject) error { panic("no such table") }
+func (panics) Fetch(context.Context, *Ask) error { panic("no such table") }
 
 type pending struct{}
 

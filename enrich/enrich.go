@@ -16,6 +16,7 @@ package enrich
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,16 +37,56 @@ const (
 	Stop
 	// Pending is Next from a [Fetcher] that could know more: the chain has it Fetch and, if the query waits, runs the chain again.
 	Pending
+	// Outdated is Next from a [Fetcher] whose answer is old: the chain has it Fetch, and no query waits for that.
+	Outdated
 )
 
-// Fetcher is a source that can learn more than it has. Fetch fills the source's own cache with what can be learnt about s. The
-// chain calls it once per subject however many queries ask, beside the chain, and lets it outlive the query that caused it: ctx
+// Fetcher is a source that can learn more than it has. Fetch fills the source's own cache with what can be learnt about a.Subject.
+// The chain calls it once per subject however many queries ask, beside the chain, and lets it outlive the query that caused it: ctx
 // ends when the chain is closed, not when the query is; Fetch sets its own deadlines. The error is for the log of whoever owns
 // the source; a query sees only what the next Add says.
 type Fetcher interface {
 	Source
-	Fetch(ctx context.Context, s Subject) error
+	Fetch(ctx context.Context, a *Ask) error
 }
+
+// Patient is a [Fetcher] for which no query waits longer than Patience, whatever the query allows.
+type Patient interface{ Patience() time.Duration }
+
+// Ask is what is to be fetched, and for whom. Queries that want the same join it while it is under way, so that what it says of
+// them changes: it becomes more urgent, and less discreet, as they come.
+type Ask struct {
+	Subject  Subject // without what only tells how it was written: see [Subject.Key]
+	priority atomic.Uint32
+	open     atomic.Bool // somebody asks who is not discreet
+}
+
+// NewAsk is the Ask of one query.
+func NewAsk(q *Query) *Ask {
+	a := &Ask{Subject: q.Subject.Key()}
+	a.priority.Store(uint32(q.Priority))
+	a.open.Store(!q.Discreet)
+	return a
+}
+
+// Join adds a query.
+func (a *Ask) Join(q *Query) {
+	for {
+		p := a.priority.Load()
+		if p <= uint32(q.Priority) || a.priority.CompareAndSwap(p, uint32(q.Priority)) {
+			break
+		}
+	}
+	if !q.Discreet {
+		a.open.Store(true)
+	}
+}
+
+// Priority is that of the most urgent query so far.
+func (a *Ask) Priority() Priority { return Priority(a.priority.Load()) }
+
+// Discreet reports that every query so far is: see [Query].
+func (a *Ask) Discreet() bool { return !a.open.Load() }
 
 // Warmer is a source with more data than the processor's caches hold. Warm is told the subjects of the next few queries, and may
 // touch what Add will read for them, all at once instead of one after the other. It must cost little, answer nothing and change
