@@ -45,6 +45,10 @@ func run(path string, tlds bool, show string, held int) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	contacts, err := score.ReadContacts()
+	if err != nil {
+		return err
+	}
 	all, out, in := score.NewTally(), score.NewTally(), score.NewTally()
 	byTLD := map[string]*score.Tally{}
 	wrongly, invented := 0, map[string]int{}
@@ -60,7 +64,7 @@ func run(path string, tlds bool, show string, held int) error {
 			byTLD[s.TLD] = score.NewTally()
 		}
 		byTLD[s.TLD].Add(s, &r)
-		for _, m := range all.Add(s, &r) {
+		for _, m := range append(all.Add(s, &r), all.AddContacts(contacts, s, &r)...) {
 			if (show == m.Field || show == "all") && (held == 0 || (held > 0) == s.HeldOut()) {
 				fmt.Printf("%s %s: %s: want %v, got %v\n", s.Set, s.ID, m.Field, m.Want, m.Got)
 			}
@@ -84,8 +88,10 @@ func run(path string, tlds bool, show string, held int) error {
 	for _, field := range score.Fields {
 		fmt.Printf("%-22s%9.1f%%%9.1f%%%9.1f%%\n", field, out.Percent(field), in.Percent(field), all.Percent(field))
 	}
-	for _, field := range score.Fields {
-		fmt.Printf("%s %.1f%% (%d of %d)\n", field, all.Percent(field), all.Right[field], all.Of[field])
+	for _, field := range slices.Concat(score.ContactFields, score.Fields) {
+		if all.Of[field] > 0 || slices.Contains(score.Fields, field) {
+			fmt.Printf("%s %.1f%% (%d of %d)\n", field, all.Percent(field), all.Right[field], all.Of[field])
+		}
 	}
 	return nil
 }

@@ -37,6 +37,10 @@ const (
 	fCountry
 	fEmail
 	fPhone
+	fGiven // the parts of a name
+	fFamily
+	fDescr // what the registration is, in a letter's lines: whose
+	fURL   // of whoever is spoken of
 )
 
 // role is whom a part of a reply is about.
@@ -144,11 +148,11 @@ var keys = [...]struct {
 		"status codes|current status|estado / status|domain current status|статус|状態|record status|~stato|domainstatus|" +
 		"estatus|status domain|registrystatus"},
 	{fAvailable, ofDomain, "available|is available|availability"},
-	{fWhois, ofRegistrar, "registrar whois server|whois server|registrar whois|whois|whois service|referral server|refer|" +
+	{fWhois, ofRegistrar, "registrar whois server|whois server|registrar whois|whois|whois service|referral server|refer|whois tcp uri|whois host|" +
 		"registrar whoisserver"},
 	{fReferral, ofRegistrar, "registrar url|referral url|registrar website|registrar homepage|sponsoring registrar url|" +
 		"registrar web|registrar www|registrar url registration services|registrar's website"},
-	{fDNSSEC, ofDomain, "dnssec|dnssec status|dnssec signed|domain dnssec"},
+	{fDNSSEC, ofDomain, "domain signed|dnssec|dnssec status|dnssec signed|domain dnssec"},
 	{fHandle, ofOther, "nic hdl|nic hdl br|nic handle|contact id|contact handle|handle|nic"},
 	{fRole, ofRegistrant, "=registrant|=holder|=owner|=domain holder|=domain owner|holder c|owner c|=registrant contact|" +
 		"=owner contact|=domain registrant|=titular|=registered for|=holder of domain name|=domain name holder|" +
@@ -160,31 +164,35 @@ var keys = [...]struct {
 	{fRole, ofAdmin, "=admin|=administrative contact|=admin contact|admin c|=administrator|=administrative|" +
 		"=adminstrative contact|=administrative contacts|=administrative contact agent|=contacto administrativo|" +
 		"=administrative contact information|=contact information|=administrative contact details|=admin contacts|" +
-		"=admin contact information|administrative contact ac|책임자|=administrativ contact|=contact admin|" +
+		"=admin contact information|administrative contact ac|administrative contact code|admin contact code|책임자|=administrativ contact|=contact admin|" +
 		"=contact administratif|=administrative contact(s)|=administratorius|=responsible person|=administrative details"},
 	{fRole, ofTech, "=tech|=technical contact|=tech contact|tech c|=technical|=technical contacts|=contacto técnico|" +
 		"=contacto tecnico|=technical contact information|=technical contact details|=tech contacts|" +
 		"=tech contact information|=contact technique|=responsável técnico / tech contact|=technical contact(s)|" +
-		"=zone contact|=zone c|zone c|=technical details"},
-	{fRole, ofBilling, "=billing|=billing contact|billing c|=billing contacts|=contacto de cobranza|" +
+		"technical contact code|tech contact code|=zone contact|=zone c|zone c|=technical details"},
+	{fRole, ofBilling, "billing contact code|=billing|=billing contact|billing c|=billing contacts|=contacto de cobranza|" +
 		"=billing contact information|=billing contact details|=invoicing contact|=contacto financiero"},
 	{fObject, ofOther, "nsset|keyset|!abuse contact|!key|!additional section|!domain support|!ds rdata|=reseller|=domicile|" +
 		"!whois|ds list|=keys|=privacy service|=privacy|!secdns|mntner|key set|!registrar abuse contact|=trustee|" +
 		"=agent contact"},
-	{fName, ofDomain, "name|person|contact name|contact|personname|full name|role|nombre|nom|last name|nome|contact person|" +
+	{fName, ofDomain, "name|person|contact name|contact|personname|full name|role|nombre|nom|nome|contact person|" +
 		"person name"},
 	{fOrganization, ofDomain, "organization|organisation|org|organization name|organisation name|org name|company|" +
-		"company name|organización|company english name|organisme|owner organization"},
+		"company name|organización|company english name|organisme|owner organization|organizacion|organizzazione|organização"},
 	{fAddress, ofDomain, "address|street|street address|post address|postal address|address line|addr|registered address|" +
 		"adresse|direccion|dirección|endereço|location"},
 	{fCity, ofDomain, "city|postal area|town|ville|ciudad|locality|localidade"},
 	{fState, ofDomain, "state|state province|stateprovince|province|county|region|state or province|registered state|sp"},
-	{fPostalCode, ofDomain, "postal code|postalcode|zip|zip code|zipcode|postcode|post code|pc|code postal|" +
+	{fPostalCode, ofDomain, "postal code|postalcode|zip|zip code|zipcode|postcode|post code|pc|code postal|zip postal code|plz|cep|código postal|codigo postal|" +
 		"registered postalcode"},
-	{fCountry, ofDomain, "country|country code|country / region|country economy|country/economy|cc|pays|pais|país|" +
+	{fCountry, ofDomain, "country|country code|countrycode|country / region|country economy|country/economy|cc|pays|pais|país|" +
 		"registered country"},
 	{fEmail, ofDomain, "email|e mail|mail|email address|contact email|courriel|correo|e mail address|electronic mail"},
-	{fPhone, ofDomain, "phone|telephone|tel|phone number|voice|voice number|telefono|teléfono|phone no"},
+	{fPhone, ofDomain, "phone|telephone|tel|phone number|voice|voice number|telefono|teléfono|phone no|telefone|telefon"},
+	{fGiven, ofDomain, "first name|given name|prénom|firstname"},
+	{fFamily, ofDomain, "last name|family name|surname|lastname"},
+	{fDescr, ofDomain, "descr|description"},
+	{fURL, ofDomain, "url|www|website|web|homepage|web site"},
 }
 
 // roleWords are the words by which a key says whose contact it is: "registrant name", "owner-c-name", "Nom Registrant".
@@ -192,7 +200,7 @@ var roleWords = map[string]role{
 	"registrant": ofRegistrant, "owner": ofRegistrant, "holder": ofRegistrant, "org": ofRegistrant, "titular": ofRegistrant,
 	"등록인": ofRegistrant, "admin": ofAdmin, "administrative": ofAdmin, "adm": ofAdmin, "ac": ofAdmin, "책임자": ofAdmin,
 	"administrator": ofAdmin, "tech": ofTech, "technical": ofTech, "tec": ofTech, "techical": ofTech, "zone": ofTech, "bill": ofBilling,
-	"billing": ofBilling, "registrar": ofRegistrar, "reseller": ofOther, "abuse": ofOther,
+	"billing": ofBilling, "administratif": ofAdmin, "technique": ofTech, "administrativo": ofAdmin, "tecnico": ofTech, "técnico": ofTech, "registrar": ofRegistrar, "reseller": ofOther, "abuse": ofOther,
 }
 
 // table is keys by normal name.
@@ -359,6 +367,9 @@ func ofRole(b []byte) (entry, bool) {
 		if len(rest) > len(filler) && string(rest[:len(filler)]) == filler {
 			rest = rest[len(filler):]
 		}
+	}
+	if s := bytes.TrimSuffix(rest, []byte(" contact")); len(s) < len(rest) && len(s) > 0 { // "mail contact technique"
+		rest = s
 	}
 	e := find(rest)
 	if e == nil || e.field < fHandle || e.field == fRole {

@@ -66,14 +66,14 @@ nsset:        NS-EXAMPLE
 status:       linked
 created:      1.1.1998
 `, "registered example.org 2001-02-03 2021-03-04 2031-02-03 | REG-EXAMPLE | ns1.example.org ns2.example.net | ok | registrant: " +
-		"name=Erika Example org=Example Org address=1 Example Street, 12345 Exampleton email=erika@example.org"},
+		"name=Erika Example org=Example Org address=1 Example Street city=Exampleton postal=12345 email=erika@example.org"},
 	{"sections with indented values", "\r\n    Domain name:\r\n        example.org\r\n\r\n    Registrant:\r\n        Example Org\r\n\r\n" +
 		"    Registrar:\r\n        Example Registrar Ltd [Tag = EXAMPLE]\r\n        URL: https://registrar.example\r\n\r\n" +
 		"    Relevant dates:\r\n        Registered on: 03-Feb-2001\r\n        Expiry date:  03-Feb-2031\r\n        Last updated:  03-Feb-2021\r\n\r\n" +
 		"    Registration status:\r\n        Registered until expiry date.\r\n\r\n    Name servers:\r\n" +
 		"        ns1.example.org   192.0.2.1  2001:db8::1\r\n        ns2.example.net\r\n",
 		"registered example.org 2001-02-03 2021-02-03 2031-02-03 | Example Registrar Ltd | ns1.example.org ns2.example.net | " +
-			"registered until expiry date | registrant: name=Example Org"},
+			"registered until expiry date | registrant: name=Example Org | url=https://registrar.example"},
 	{"brackets and letters", `[ The registry's data base; see 'help'. ]
 Domain Information:
 a. [Domain Name]                EXAMPLE.ORG
@@ -121,7 +121,7 @@ Updated: 2029-01-01T00:00:00+00:00
 		"registered example.org 2001-02-03 2021-02-03 - | | |"},
 	{"YAML", "--- #YAML:1.0\n--- !Domain\nname: example.org\nstatus: ACTIVE\ncreated: \"2001-02-03T04:05:06+01:00\"\nname_servers:\n" +
 		"- ns1.example.net\n- ns2.example.net\nregistrar: !Registrar\n  name: Example Registrar\n",
-		"registered  2001-02-03 - - | Example Registrar | ns1.example.net ns2.example.net | active | registrant: name=example.org"},
+		"registered example.org 2001-02-03 - - | Example Registrar | ns1.example.net ns2.example.net | active"},
 	{"zone file", "Nome de domínio / Domain Name: example.org\nData de registo / Creation Date (dd/mm/yyyy): 03/02/2001\nEstado / Status: ACTIVE\n" +
 		"Nameserver: example.org\tNS\tns1.example.net.\n", "registered example.org 2001-02-03 - - | | ns1.example.net | active"},
 	{"Spanish", "   Nombre de Dominio: example.org\n\n   Fecha de Vencimiento: 2031-02-03 00:00:00\n   Ultima Actualización: 2021-02-03 00:00:00\n" +
@@ -131,7 +131,7 @@ Updated: 2029-01-01T00:00:00+00:00
 		"1차 네임서버 정보\n   호스트이름               : ns1.example.net\n\nDomain Name                 : example.org\n" +
 		"Registered Date             : 2001. 02. 03.\nAuthorized Agency           : Example Registrar(https://registrar.example)\n" +
 		"Primary Name Server\n   Host Name                : ns1.example.net\n   IP Address               : 192.0.2.1\n",
-		"registered example.org 2001-02-03 - - | Example Registrar | ns1.example.net |"},
+		"registered example.org 2001-02-03 - - | Example Registrar | ns1.example.net | | url=https://registrar.example"},
 	{"registry and hosts of other people", "   Server Name: EXAMPLE.ORG.EVIL.EXAMPLE\n   Registrar: EVIL REGISTRAR\n   Whois Server: whois.evil.example\n\n" +
 		"   Domain Name: EXAMPLE.ORG\n   Registrar: GOOD REGISTRAR\n   Name Server: NS1.EXAMPLE.NET\n   Status: ok\n   Creation Date: 03-feb-2001\n",
 		"registered example.org 2001-02-03 - - | GOOD REGISTRAR | ns1.example.net | ok"},
@@ -151,7 +151,7 @@ Updated: 2029-01-01T00:00:00+00:00
 	{"the registrar's limit beside the registry's answer", "Domain Name: EXAMPLE.ORG\nRegistrar: Example Registrar\nCreation Date: 2001-02-03T04:05:06Z\n\n" +
 		"You have exceeded your quota of queries. Try again in 60 seconds.\n", "registered example.org 2001-02-03 - - | Example Registrar | |"},
 	{"Latin-1", "domain: example.org\ndescr: Caf\xe9 d'Exemple\nregistrar: Soci\xe9t\xe9 Exemple\ncreated: 2001-02-03\n",
-		"registered example.org 2001-02-03 - - | Soci\xe9t\xe9 Exemple | |"},
+		"registered example.org 2001-02-03 - - | Soci\xe9t\xe9 Exemple | | | registrant: name=Caf\xe9 d'Exemple"},
 	{"broken off", "Domain Name: EXAMPLE.ORG\nCreation Date: 2001-02-03T04:05:06Z\nRegistrar WHOIS Server: whois.regis",
 		"registered example.org 2001-02-03 - - | | | | whois=whois.regis"},
 }

@@ -41,6 +41,10 @@ type parser struct {
 	bare      string // a key that is not known, or the name before the server in a list of both
 	bareHost  string
 	state     string // beside a status, the state is the registry's inner one
+	descr     Contact
+	after     field // of the line before
+	named     bool  // the reply has said what name it is about
+	owned     bool  // an object without a handle is the registrant's
 }
 
 func (p *parser) read(text string) {
@@ -77,16 +81,19 @@ func (p *parser) blank() {
 	}
 }
 
-// open begins a section under a heading.
+// open begins a section under a heading. A second contact of a role is beside the first, not part of it.
 func (p *parser) open(r role, pending field) {
 	p.endObject()
+	if c := p.contact(r); c != nil && (c.Address != "" || c.Email != "" || c.Phone != "") {
+		r, pending = ofOther, noField
+	}
 	p.section, p.opened, p.used, p.pending, p.of = r, true, false, pending, r
 }
 
 // keyed takes a line with a key.
 func (p *parser) keyed(l *line) {
 	e, ok := resolve(l.key)
-	if ok && p.fresh && p.reply.Domain != "" {
+	if ok && p.fresh && p.named {
 		p.beginBlock(e, l)
 	}
 	if ok && l.value == "" {
@@ -104,13 +111,22 @@ func (p *parser) keyed(l *line) {
 		return
 	}
 	p.used = true
-	if p.pending == fNameServer && e.field == fName && isHost(l.value) { // "DNS servers", then "Name: ns1.example.net"
+	switch {
+	case p.pending == fNameServer && e.field == fName && isHost(l.value): // "DNS servers", then "Name: ns1.example.net"
 		p.addHosts(l.value)
+		return
+	case p.pending == fDomain && e.field == fName && isHost(l.value): // "Domain:", then "name: example.org"
+		p.domain(l.value, true)
+		p.named = true
+		return
+	case e.field == fURL || e.field == fDescr:
+		p.aside(e, l)
 		return
 	}
 	p.pending = noField
 	p.indent = l.indent
 	p.take(e, l)
+	p.after = e.field
 }
 
 // prose reports whether a line with a colon is a sentence after all.
@@ -124,8 +140,12 @@ func (p *parser) heading(e entry, l *line) {
 	p.pending, p.indent = noField, l.indent
 	switch e.field {
 	case fRole:
-		if e.heading {
+		if e.heading && !l.bracket || l.bracket && p.fresh { // within a block it is an empty field
 			p.open(e.role, fName)
+		}
+	case fOrganization:
+		if p.fresh && e.role == ofDomain && p.section == ofDomain && l.indent == 0 && p.named {
+			p.open(ofRegistrant, fName)
 		}
 	case fRegistrar:
 		if e.heading || !e.weak {
@@ -159,7 +179,7 @@ func (p *parser) unknown(l *line) {
 		p.used = true
 		return
 	}
-	if l.value == "" && l.indent <= p.indent && p.section != ofForeign {
+	if l.value == "" && p.section != ofForeign && (l.indent < p.indent || l.indent == p.indent && (p.fresh || !p.used)) {
 		p.section, p.opened, p.pending, p.indent = ofDomain, false, noField, l.indent
 		k := strings.ToLower(l.key)
 		if strings.HasSuffix(k, " contact") || strings.HasSuffix(k, " contacts") { // of somebody we have no name for
@@ -196,6 +216,7 @@ func (p *parser) take(e entry, l *line) {
 	switch v := l.value; e.field {
 	case fDomain:
 		p.domain(v, false)
+		p.named = true
 	case fServer:
 		if w, _ := nextWord(v); p.reply.Domain == "" || cleanHost(w) != p.reply.Domain {
 			p.section = ofForeign
@@ -223,9 +244,7 @@ func (p *parser) take(e entry, l *line) {
 			p.reply.WhoisServer = cleanHost(w)
 		}
 	case fReferral:
-		if p.reply.ReferralURL == "" {
-			p.reply.ReferralURL, _ = nextWord(v)
-		}
+		p.referral(v)
 	case fDNSSEC:
 		if p.reply.DNSSEC == "" {
 			p.reply.DNSSEC = v
@@ -233,13 +252,20 @@ func (p *parser) take(e entry, l *line) {
 	case fHandle:
 		p.handle = v
 	case fRole:
-		p.contactNamed(e, v)
-	case fName, fOrganization, fAddress, fCity, fState, fPostalCode, fCountry, fEmail, fPhone:
+		p.contactNamed(e, l.key, v)
+	case fName, fOrganization, fAddress, fCity, fState, fPostalCode, fCountry, fEmail, fPhone, fGiven, fFamily:
+		if e.field == fName && p.inObject && p.contactObject(v) {
+			return
+		}
 		if (e.field == fName || e.field == fOrganization) && p.contactOf(e) == ofRegistrar {
 			p.registrarNamed(v)
 			return
 		}
-		p.contact(p.contactOf(e)).set(e.field, v)
+		c := p.contactOf(e)
+		p.contact(c).set(e.field, v)
+		if e.field == fAddress {
+			p.pending, p.of = fAddress, c
+		}
 	}
 }
 
@@ -263,7 +289,7 @@ func (p *parser) plain(l *line) {
 		}
 	case fDomain:
 		p.domain(l.text, true)
-		p.pending = noField
+		p.named, p.pending = true, noField
 	case fCreated, fUpdated, fExpires:
 		p.date(entry{field: p.pending}, "", l.text)
 		p.pending = noField
@@ -273,7 +299,7 @@ func (p *parser) plain(l *line) {
 	case fStatus:
 		p.addStatus(l.text)
 	case fName, fAddress:
-		if p.pending == fAddress && !p.opened && l.indent < p.indent+4 {
+		if p.pending == fAddress && !p.opened && l.indent < p.indent+4 && p.after != fRole {
 			p.pending = noField
 			return
 		}
@@ -282,6 +308,7 @@ func (p *parser) plain(l *line) {
 	case noField:
 		p.used = true
 		p.pair(l.text)
+		p.loose(l.text)
 	}
 }
 
@@ -307,6 +334,7 @@ func (p *parser) phrase(l *line) bool {
 	}
 	if len(s) > 7 && strings.EqualFold(s[:7], "domain ") && isHost(s[7:]) {
 		p.domain(s[7:], false)
+		p.named = true
 		return true
 	}
 	if !strings.ContainsAny(s, "0123456789") {

@@ -42,8 +42,10 @@ func trim(s string) string {
 // scan takes a line apart.
 func scan(raw string) line {
 	var l line
-	for l.indent < len(raw) && isSpace(raw[l.indent]) {
-		l.indent++
+	for i := 0; i < len(raw) && isSpace(raw[i]); i++ {
+		if l.indent++; raw[i] == '\t' {
+			l.indent = (l.indent + 7) &^ 7
+		}
 	}
 	l.text = trim(raw)
 	if l.text == "" {
@@ -91,7 +93,7 @@ func (l *line) split() {
 		}
 	}
 	if colon > 0 {
-		l.key, l.value = trim(s[:colon]), value(s[colon+1:])
+		l.key, l.value = trim(strings.TrimRight(s[:colon], ". ")), value(s[colon+1:])
 		if inner, v, ok := strings.Cut(l.value, ":"); ok && rwhois(l.key, inner) { // "domain:Created:20090324"
 			l.key, _, _ = strings.Cut(inner, ";")
 			l.value = value(v)
@@ -108,7 +110,14 @@ const maxKey = 72
 
 // keyColon is the place of the colon that ends a key, -1 where there is none.
 func keyColon(s string) int {
-	for i := 0; i < len(s) && i < maxKey; i++ {
+	end := min(len(s), maxKey)
+	for i := 0; i < end; i++ {
+		if s[i] == '(' && i > 0 { // a key may be explained at length
+			if n := strings.IndexByte(s[i:min(len(s), i+160)], ')'); n > 0 {
+				i, end = i+n, max(end, min(len(s), i+n+8))
+				continue
+			}
+		}
 		if s[i] == ':' {
 			if strings.HasPrefix(s[i:], "://") || i == 0 || isClock(s, i) {
 				return -1

@@ -73,6 +73,10 @@ func (p *parser) registrar(e entry, v string) {
 	weight := 3
 	if e.weak {
 		weight = 2
+		if strings.HasPrefix(v, "www.") {
+			p.referral(v)
+			return
+		}
 	}
 	if p.section == ofOther || p.section >= ofRegistrant && p.opened {
 		weight = 1
@@ -84,6 +88,7 @@ func (p *parser) registrar(e entry, v string) {
 		v = v[:i]
 	}
 	if i := strings.IndexByte(v, '('); i > 0 && (strings.HasPrefix(v[i+1:], "http") || strings.HasPrefix(v[i+1:], "www.")) {
+		p.referral(strings.TrimSuffix(v[i+1:], ")"))
 		v = v[:i]
 	}
 	v = strings.Trim(v, " \t*\"")

@@ -61,7 +61,7 @@ type Reply struct {
 type Contact struct {
 	Name         string
 	Organization string
-	Address      string // lines joined with ", "; whatever the reply does not tell apart is here
+	Address      string // lines joined with ", "; whatever neither a key nor the form of a line tells apart is here
 	City         string
 	State        string
 	PostalCode   string
@@ -102,5 +102,6 @@ func Parse(text, domain string) Reply {
 	p.read(text)
 	p.finish()
 	p.reply.Class = p.classify(text)
+	p.finishContacts()
 	return p.reply
 }
