@@ -121,6 +121,7 @@ type Status struct {
 	Data       []DataStatus `json:"data,omitempty"`       // one entry a file or registry
 	LastError  string       `json:"last_error,omitempty"` // the newest failure, with the file it names
 	ErrorTime  time.Time    `json:"error_time,omitzero"`  // when that was
+	Detail     any          `json:"detail,omitempty"`     // what there is to say of a source of this kind alone
 }
 
 // DataStatus says what one data set of a source is.
