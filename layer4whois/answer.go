@@ -93,7 +93,7 @@ func (c *session) lookup(q *query, d Dialect, a *Access) {
 		return
 	}
 	a.Subject, a.Outcome = s, None
-	c.query = enrich.Query{}
+	c.query = enrich.Query{Raw: q.raw}
 	if c.srv.opt.Wait > 0 {
 		c.query.Wait = time.Now().Add(c.srv.opt.Wait)
 	}

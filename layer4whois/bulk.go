@@ -35,7 +35,7 @@ func (c *session) bulk(q *query) {
 	if q.dialect != nil {
 		b.dialect = q.dialect
 	}
-	c.query = enrich.Query{}
+	c.query = enrich.Query{Priority: enrich.Pipeline}
 	c.in.room(4096)
 	c.out = append(append(c.out[:0], "Bulk mode; "...), c.srv.opt.Host...)
 	c.out = c.srv.opt.Now().UTC().AppendFormat(c.out, " [2006-01-02 15:04:05 +0000]\n")

@@ -6,6 +6,7 @@ const help = `% Ask for an address, a network, a range, an AS number, a domain o
 %     192.0.2.1   2001:db8::/32   192.0.2.0 - 192.0.2.255   AS64496   example.org
 % before it, if you like:
 %     --lines, --aligned, --json (-j)     the form of the answer
+%     --raw                               of a domain: what the registry's server wrote, word by word
 %     -v                                  Team Cymru's form; with -p -c -r -a -n -w, or -f for no heading
 %     -k                                  keep the connection open for more
 % or send many, a line each, between a line "begin" and a line "end". Lines that are options (verbose, prefix, noprefix,

@@ -1,8 +1,13 @@
 package layer4whois
 
-import "github.com/whence-project/whence/enrich"
+import (
+	"time"
 
-// lines is the default dialect: the network, every source's own fields in their own order, and whether there were data.
+	"github.com/whence-project/whence/enrich"
+)
+
+// lines is the default dialect: the network, every source's own fields in their own order, and whether there were data. A
+// domain's registration comes first, in the form that registries have (registration.go).
 //
 //	route: 8.8.8.0/24
 //	as_name: Google LLC
@@ -27,7 +32,16 @@ func (lines) AppendAnswer(dst []byte, r *enrich.Record, n int) []byte {
 	if p := r.Network(); p.IsValid() {
 		dst = append(appendPrefix(append(dst, "route: "...), p), crlf...)
 	}
+	registered := r.Subject().Kind() == enrich.Domain
+	if registered {
+		before := len(dst)
+		dst = appendRegistrations(dst, r, time.Now())
+		registered = len(dst) > before
+	}
 	for _, p := range r.Parts() {
+		if registered && isRegistration(p.Fragment) {
+			continue
+		}
 		if r.Intact(p.Fragment) {
 			dst = append(dst, p.Fragment.Form(linesForm, appendFields)...)
 			continue

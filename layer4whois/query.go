@@ -25,6 +25,7 @@ type query struct {
 	op      op
 	asOnly  bool    // bare digits are an AS number
 	keep    bool    // the connection stays open
+	raw     bool    // what the registry's server wrote is wanted
 	isCymru bool    // the answer is in Team Cymru's form, with columns
 	columns cymru   // as the options set them
 	dialect Dialect // the one that was asked for, nil for the server's
@@ -129,6 +130,8 @@ func (q *query) long(name, after string) (rest, wrong string) {
 			_, after = word(after)
 		}
 	case "show-handles", "no-personal", "show-personal", "resource", "valid-syntax", "no-valid-syntax":
+	case "raw":
+		q.raw = true
 	case "help":
 		q.op = opHelp
 	case "version":

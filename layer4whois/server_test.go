@@ -301,7 +301,7 @@ func (l *learns) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
 	}
 }
 
-func (l *learns) Fetch(context.Context, enrich.Subject) error { close(l.known); return nil }
+func (l *learns) Fetch(context.Context, *enrich.Ask) error { close(l.known); return nil }
 
 func TestWait(t *testing.T) {
 	for wait, want := range map[time.Duration]string{
