@@ -132,21 +132,28 @@ var layouts = []string{time.RFC3339, "2006-01-02 15:04:05 MST", "2006-01-02T15:0
 	"2006-01-02T15:04", "2006-01-02 15:04:05-07", "2006-01-02-T15:04:05Z", "20060102", "02 Jan 2006", "2.1.2006", "02/01/06",
 	"2006-01-02 15:04:05 (MST-7:00)", "2006-01-02T15:04:05 MST", "20060102 #"}
 
+// LabelTime is the time that a label tells.
+func LabelTime(s string) (time.Time, bool) {
+	for _, layout := range layouts {
+		text := s
+		if strings.HasSuffix(layout, "#") {
+			text, layout = s[:min(len(s), 8)], layout[:8]
+		}
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
 // sameTime reports whether got is within a day of a label, which takes up zones and dates without a time.
 func sameTime(want []string, got time.Time) bool {
 	if got.IsZero() {
 		return false
 	}
 	for _, w := range want {
-		for _, layout := range layouts {
-			if strings.HasSuffix(layout, "#") {
-				w, layout = w[:min(len(w), 8)], layout[:8]
-			}
-			if t, err := time.Parse(layout, w); err == nil {
-				if d := t.Sub(got); d.Abs() <= 24*time.Hour {
-					return true
-				}
-			}
+		if t, ok := LabelTime(w); ok && t.Sub(got).Abs() <= 24*time.Hour {
+			return true
 		}
 	}
 	return false

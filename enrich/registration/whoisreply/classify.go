@@ -93,6 +93,26 @@ func statusClass(s string) Class {
 	return Error
 }
 
+// brokenOff reports whether the last status is the beginning of one that tells a class, and the reply ends in it.
+func (p *parser) brokenOff(text string) bool {
+	n := len(p.reply.Status)
+	if n == 0 || strings.HasSuffix(text, "\n") || strings.HasSuffix(text, "\r") {
+		return false
+	}
+	s := p.reply.Status[n-1]
+	text = trim(text)
+	if len(s) > 4 && isDigit(s[0]) && isDigit(s[2]) && s[3] == ' ' {
+		s = s[4:]
+	}
+	for _, word := range [...]string{"free", "available", "not registered", "not found", "no object found", "no match", "unassigned", "unregistered",
+		"not exist", "livre", "disponible", "reserved", "restricted", "prohibited", "forbidden", "not open", "request denied"} {
+		if strings.HasPrefix(word, s) {
+			return len(text) >= len(s) && strings.EqualFold(text[len(text)-len(s):], s)
+		}
+	}
+	return false
+}
+
 // classify tells the class. The registration itself outweighs what a reply says beside it: a registrar's limit does not unmake
 // what the registry told (both may be in one reply).
 func (p *parser) classify(text string) Class {
@@ -110,6 +130,8 @@ func (p *parser) classify(text string) Class {
 	switch {
 	case fromStatus == Reserved:
 		return Reserved
+	case fromStatus == Error && !facts && p.brokenOff(text):
+		return Error
 	case facts && fromStatus == Error && !p.available:
 		return Registered
 	}
@@ -227,12 +249,20 @@ func sayingOf(text string) (Class, time.Duration) {
 	return Error, 0
 }
 
-// appendLower appends s and a space, in ASCII lower case, as far as there is room.
+// appendLower appends s and a space, in lower case, as far as there is room.
 func appendLower(b []byte, s string) []byte {
 	for i := 0; i < len(s) && len(b) < cap(b)-1; i++ {
 		c := s[i]
-		if c >= 'A' && c <= 'Z' {
+		switch {
+		case c >= 'A' && c <= 'Z':
 			c |= 0x20
+		case c >= 0x80:
+			n := 0
+			if b, n = appendFolded(b, s[i:]); n == 0 {
+				return b
+			}
+			i += n - 1
+			continue
 		}
 		b = append(b, c)
 	}

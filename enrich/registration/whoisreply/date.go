@@ -274,7 +274,10 @@ func (d *date) time(hint order) (t time.Time, told order, ok bool) {
 		return t, 0, false
 	}
 	y, m, day, told := d.ymd(hint)
-	if y < 100 && y >= 0 {
+	if d.digits[d.n-1] == 1 && d.digits[0] != 4 && (d.n == 3 || d.monthAt < 2) && y < 10 { // "3 Nov 2", where the line breaks off
+		return t, 0, false
+	}
+	if y < 100 {
 		y += 2000
 		if y >= 2070 {
 			y -= 100
@@ -314,6 +317,8 @@ func (d *date) ymd(hint order) (y, m, day int, told order) {
 		return c, b, a, dayFirst
 	case b > 12:
 		return c, a, b, monthFirst
+	case hint == unknownOrder && (d.am || d.pm): // who counts the hours to twelve writes the month first
+		return c, a, b, 0
 	case hint == monthFirst:
 		return c, a, b, 0
 	default:

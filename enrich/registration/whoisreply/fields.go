@@ -3,6 +3,8 @@ package whoisreply
 import (
 	"bytes"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // field is what a key's value tells.
@@ -246,7 +248,7 @@ func latin1(s string) string {
 	return string(b)
 }
 
-// normal appends s in the form of the table's keys: ASCII in lower case, what is not a letter or digit one space.
+// normal appends s in the form of the table's keys: lower case, what is in ASCII and no letter or digit one space.
 func normal(b []byte, s string) []byte {
 	gap := false
 	for i := 0; i < len(s) && len(b) < cap(b)-1; i++ {
@@ -254,7 +256,18 @@ func normal(b []byte, s string) []byte {
 		switch {
 		case c >= 'A' && c <= 'Z':
 			c |= 0x20
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c >= 0x80:
+		case c >= 0x80:
+			if gap && len(b) > 0 {
+				b = append(b, ' ')
+			}
+			gap = false
+			n := 0
+			if b, n = appendFolded(b, s[i:]); n == 0 {
+				return b
+			}
+			i += n - 1
+			continue
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
 		default:
 			gap = true
 			continue
@@ -266,6 +279,21 @@ func normal(b []byte, s string) []byte {
 		b = append(b, c)
 	}
 	return b
+}
+
+// appendFolded appends the first letter of s, which is not ASCII, in lower case, and returns how many bytes it took; 0 where there is
+// no room. A byte that is not UTF-8 is taken for Latin-1.
+func appendFolded(b []byte, s string) ([]byte, int) {
+	r, n := utf8.DecodeRuneInString(s)
+	switch {
+	case len(b)+utf8.UTFMax >= cap(b):
+		return b, 0
+	case r != utf8.RuneError:
+		return utf8.AppendRune(b, unicode.ToLower(r)), n
+	case s[0] >= 0xc0 && s[0] <= 0xde && s[0] != 0xd7:
+		return append(b, s[0]|0x20), 1
+	}
+	return append(b, s[0]), 1
 }
 
 // lookup is the meaning of a key that is in the table as it stands, but for a number at its end; nil for any other.

@@ -119,6 +119,22 @@ func TestBrokenOffIsNeverAvailable(t *testing.T) {
 	}
 }
 
+// Nor is what is left of the answer that a name is free taken for a registration.
+func TestBrokenOffIsNeverRegistered(t *testing.T) {
+	for _, s := range samples(t) {
+		text := strings.TrimRight(s.Response, "\r\n ")
+		if s.Class != "available" || whoisreply.Parse(text, s.Domain()).Class == whoisreply.Registered {
+			continue
+		}
+		for cut := 1; cut < min(12, len(text)); cut++ {
+			if r := whoisreply.Parse(text[:len(text)-cut], s.Domain()); r.Class == whoisreply.Registered {
+				t.Errorf("%s: without %d bytes taken for registered: %q", s.ID, cut, text[max(0, len(text)-80):len(text)-cut])
+				break
+			}
+		}
+	}
+}
+
 func BenchmarkParse(b *testing.B) {
 	all := samples(b)
 	n := 0

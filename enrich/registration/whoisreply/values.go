@@ -54,10 +54,33 @@ func (p *parser) date(e entry, key, v string) {
 	if e.field == fUpdated && strings.HasSuffix(v, "(Assigned)") {
 		e.field = fCreated
 	}
+	if p.order == unknownOrder && americanKey(key) {
+		p.order = monthFirst
+	}
 	f := &p.dates[e.field-fCreated]
 	if weight > f.weight || e.field == fUpdated && f.key == key && f.block == p.block && t.After(f.time) {
 		*f = found{v, key, p.block, weight, t}
 	}
+}
+
+// americanKey reports whether a key is of a system that writes the month first.
+func americanKey(key string) bool { return strings.EqualFold(key, "Record will expire on") }
+
+// inOrder reports whether the dates, read that way, follow each other as they must.
+func (p *parser) inOrder(o order) bool {
+	var last time.Time
+	for _, field := range [...]field{fCreated, fUpdated, fExpires} {
+		f := &p.dates[field-fCreated]
+		if f.weight == 0 {
+			continue
+		}
+		t, _, ok := parseDate(f.text, o)
+		if !ok || t.Before(last) {
+			return false
+		}
+		last = t
+	}
+	return true
 }
 
 // registrarNamed takes the name in the registrar's own section: it replaces the handle that stood in its place.
@@ -127,6 +150,9 @@ func (p *parser) status(e entry, l *line) {
 func (p *parser) finish() {
 	if len(p.reply.Status) == 0 && p.state != "" {
 		p.addStatus(p.state)
+	}
+	if p.order == unknownOrder && !p.inOrder(dayFirst) && p.inOrder(monthFirst) {
+		p.order = monthFirst
 	}
 	for i, to := range [numDates]*time.Time{&p.reply.Created, &p.reply.Updated, &p.reply.Expires} {
 		f := &p.dates[i]
