@@ -2,6 +2,7 @@ package domainstats
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/whence-project/whence/enrich"
 )
@@ -20,12 +22,19 @@ const (
 	chunkSize  = 8 << 10 // bytes of a list that are answered together
 	maxLine    = 4096    // bytes of a line
 	keptAnswer = 1 << 20 // larger buffers of answers are let go
+
+	// Where lines wait, they do so together: as many lines of one list as have this many bytes, in however many chunks they come,
+	// and so many of all lists.
+	waitingBytes  = 32 << 10
+	waitingChunks = 512
+	maxWaiting    = 8 << 10
 )
 
 // chunk is some lines of a list, and their answers.
 type chunk struct {
 	in    []byte // whole lines; the last may be without its end
 	out   []byte
+	until time.Time // the answers may wait until then; zero: they do not
 	query enrich.Query
 	rec   enrich.Record
 	done  chan struct{}
@@ -42,13 +51,17 @@ type stream struct {
 	body    io.Reader
 	order   chan *chunk
 	written chan struct{}
+	wait    time.Duration       // how long a line may wait for what must be fetched
+	ahead   *semaphore.Weighted // of the bytes of lines that wait
+	ctx     context.Context     // of the lines that wait
+	leave   context.CancelFunc
 	failed  atomic.Bool
 	carry   []byte // the beginning of a line whose end has not come
 	skip    bool   // in a line that was too long, up to its end
 	left    int64  // bytes the body may still have; -1 for any number
 }
 
-// bulk answers POST /v1/lookup: a line for each subject, in order. Nothing is waited for and nothing seen.
+// bulk answers POST /v1/lookup: a line for each subject, in order. Nothing is seen, and nothing waited for unless ?wait= says so.
 func (a *API) bulk(w http.ResponseWriter, r *http.Request) outcome {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && strings.HasPrefix(media, "multipart/") {
 		problem(w, http.StatusUnsupportedMediaType, "send the list as it is: text/plain with a subject a line, or application/x-ndjson")
@@ -62,13 +75,24 @@ func (a *API) bulk(w http.ResponseWriter, r *http.Request) outcome {
 		problem(w, http.StatusRequestEntityTooLarge, "a list may have "+strconv.FormatInt(a.opt.MaxBody, 10)+" bytes")
 		return refused
 	}
-	if !a.enter(w) {
+	wait, err := waitOf(r, 0)
+	if err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return invalid
+	}
+	if !a.enter(w, routeBulk) {
 		return refused
 	}
 	defer a.state.streams.Add(-1)
 	s := &stream{
 		api: a, w: w, ctl: http.NewResponseController(w), body: r.Body, left: -1,
 		order: make(chan *chunk, a.ahead), written: make(chan struct{}),
+	}
+	if wait > 0 && a.fetches {
+		s.wait, s.order = wait, make(chan *chunk, waitingChunks)
+		s.ahead = semaphore.NewWeighted(waitingBytes)
+		s.ctx, s.leave = context.WithCancel(r.Context())
+		defer s.leave()
 	}
 	if a.opt.MaxBody > 0 {
 		s.left = a.opt.MaxBody
@@ -79,7 +103,9 @@ func (a *API) bulk(w http.ResponseWriter, r *http.Request) outcome {
 	}
 	w.Header()["Content-Type"] = []string{typeNDJSON}
 	go s.write()
-	err := s.read()
+	if err = s.read(); err != nil && !errors.Is(err, errTooMuch) && s.leave != nil {
+		s.leave()
+	}
 	close(s.order)
 	<-s.written
 	_ = s.ctl.SetWriteDeadline(time.Time{})
@@ -90,11 +116,11 @@ func (a *API) bulk(w http.ResponseWriter, r *http.Request) outcome {
 }
 
 // enter counts a stream, or answers that there are too many.
-func (a *API) enter(w http.ResponseWriter) bool {
+func (a *API) enter(w http.ResponseWriter, rt route) bool {
 	if n := a.state.streams.Add(1); a.opt.MaxStreams > 0 && n > int64(a.opt.MaxStreams) {
 		a.state.streams.Add(-1)
 		w.Header()["Retry-After"] = []string{"5"}
-		problem(w, http.StatusServiceUnavailable, "as many streams are open as there may be")
+		refuse(w, rt, http.StatusServiceUnavailable, "as many streams are open as there may be")
 		return false
 	}
 	return true
@@ -121,7 +147,7 @@ func (s *stream) read() (err error) {
 			}
 		}
 		c.last = cap(c.in)-len(c.in)-len(s.carry) > 0
-		go s.api.answerLines(c)
+		s.answer(c)
 		s.order <- c
 	}
 	if errors.Is(err, io.EOF) {
@@ -129,12 +155,23 @@ func (s *stream) read() (err error) {
 	}
 	if errors.Is(err, errTooMuch) {
 		c := s.api.chunks.Get().(*chunk)
-		c.in, c.last = c.in[:0], true
+		c.in, c.last, c.until = c.in[:0], true, time.Time{}
 		c.out = append(appendJSONString(append(c.out[:0], `{"error":`...), err.Error()), "}\n"...)
 		c.done <- struct{}{}
 		s.order <- c
 	}
 	return err
+}
+
+// answer has a chunk answered beside the reader. Where lines wait, it first waits until there are not too many.
+func (s *stream) answer(c *chunk) {
+	if c.until = (time.Time{}); s.wait == 0 {
+		go s.api.answerLines(c)
+		return
+	}
+	c.until = time.Now().Add(s.wait)                            // of the system's clock, by which the chain waits
+	_ = s.ahead.Acquire(context.Background(), int64(len(c.in))) // the writer always gives back, and a chunk is never that large
+	go s.api.answerWaiting(s.ctx, c)
 }
 
 // fill reads once, and passes over the rest of a line that was too long.
@@ -182,13 +219,19 @@ func (s *stream) write() {
 		if len(c.out) > 0 && !s.failed.Load() {
 			_ = s.ctl.SetWriteDeadline(time.Now().Add(s.api.opt.Write))
 			_, err := s.w.Write(c.out)
-			if err == nil && c.last && len(s.order) == 0 {
+			if err == nil && (s.wait > 0 || c.last && len(s.order) == 0) {
 				err = s.ctl.Flush()
 			}
 			if err != nil && !errors.Is(err, http.ErrNotSupported) {
 				s.failed.Store(true)
+				if s.leave != nil {
+					s.leave()
+				}
 				_ = s.ctl.SetReadDeadline(time.Now()) // the reader may be waiting
 			}
+		}
+		if !c.until.IsZero() {
+			s.ahead.Release(int64(len(c.in)))
 		}
 		if cap(c.out) <= keptAnswer {
 			s.api.chunks.Put(c)

@@ -30,7 +30,7 @@ func (a *API) contacts(w http.ResponseWriter, r *http.Request) outcome {
 			b = append(b, missedLine...)
 		}
 	}
-	if !a.enter(w) {
+	if !a.enter(w, routeContacts) {
 		return refused
 	}
 	defer a.state.streams.Add(-1)

@@ -1,5 +1,5 @@
 // Package domainstats answers over HTTP what an enrichment chain knows about names, and when this network first saw them: in the
-// forms of domain_stats 1.1 (A), 2.0 (B) and 1.0.1 on PyPI (C), in that of freq_server, and in its own under /v1. It is a plain
+// forms of domain_stats 1.1 (A), 2.0 (B) and 1.0.1 on PyPI (C), in those of freq_server and WHOIS-API, and in its own under /v1. It is a plain
 // [net/http] handler and knows neither Caddy nor any source.
 //
 //	api, err := domainstats.New(domainstats.Options{Chain: chain, Ledger: ledger, Wait: 2 * time.Second})
@@ -89,6 +89,12 @@ type Options struct {
 	// Registrations counts, for /stats, what was learnt of registrations and what failed, since the start. nil: zeros.
 	Registrations func() (good, failed uint64)
 
+	// Registration is WHOIS-API: it asks for one registration at the server that the client named, a host, host:port or
+	// [address]:port, or with server "" at those that know the name. domain is in A-labels and lower case. It returns at the
+	// latest when ctx ends; ErrServerRefused where the client may not name that server. nil: those routes are not answered.
+	Registration     func(ctx context.Context, domain, server string) (*Registration, error)
+	RegistrationWait time.Duration // how long one name of those routes waits: 30 s
+
 	NewNames    limit.Rate     // first contacts of one client: no limit
 	Client      *limit.Network // what counts as one client: a /32 or a /48
 	ClientAddr  func(*http.Request) netip.Addr
@@ -158,6 +164,9 @@ type API struct {
 	calls  sync.Pool
 	chunks sync.Pool
 	ahead  int // chunks of one list under way
+
+	fetches bool          // a source of the chain can fetch, so that a list may have something to wait for
+	waiting chan struct{} // a place for each line of a list that waits
 }
 
 // New makes an API. It fails where an option makes no sense.
@@ -165,7 +174,7 @@ func New(opt Options) (*API, error) {
 	switch {
 	case opt.Chain == nil:
 		return nil, errors.New("domain_stats: no chain to ask")
-	case opt.Wait < 0 || opt.EstablishedAge < 0 || opt.Idle < 0 || opt.Write < 0 || opt.KeepAlive < 0:
+	case opt.Wait < 0 || opt.EstablishedAge < 0 || opt.RegistrationWait < 0 || opt.Idle < 0 || opt.Write < 0 || opt.KeepAlive < 0:
 		return nil, errors.New("domain_stats: a time is negative")
 	case len(opt.Scope) > store.MaxScope:
 		return nil, fmt.Errorf("domain_stats: a scope of more than %d bytes", store.MaxScope)
@@ -177,6 +186,11 @@ func New(opt Options) (*API, error) {
 		return nil, fmt.Errorf("domain_stats: a client of /%d in IPv4, /%d in IPv6: want 0 to 32, 0 to 128", c.Bits4, c.Bits6)
 	}
 	a := &API{opt: opt, state: opt.State, ahead: 2 * runtime.GOMAXPROCS(0)}
+	a.waiting = make(chan struct{}, maxWaiting)
+	for _, l := range opt.Chain.Links() {
+		_, ok := l.Source.(enrich.Fetcher)
+		a.fetches = a.fetches || ok
+	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.calls.New = func() any { return new(call) }
 	a.chunks.New = func() any { return &chunk{in: make([]byte, 0, chunkSize), done: make(chan struct{}, 1)} }
@@ -188,6 +202,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.EstablishedAge, 730*24*time.Hour)
 	setDefault(&o.FreqAverageAlert, 5)
 	setDefault(&o.FreqWordAlert, 4)
+	setDefault(&o.RegistrationWait, 30*time.Second)
 	setDefault(&o.Client, &limit.Network{Bits4: 32, Bits6: 48})
 	setDefault(&o.BrowseLimit, 100)
 	setDefault(&o.MaxStreams, 64)

@@ -9,9 +9,6 @@ import (
 	"github.com/whence-project/whence/enrich"
 )
 
-// The own fields of the source registration that the formats have a place for.
-const fieldVia = "registration_via" // "rdap", "whois", or where it was imported from
-
 const noSuffix = "No valid eTLD exists for this domain."
 
 // facts are what the formats B and C say about a domain.
@@ -104,24 +101,14 @@ func (a *API) gather(f *facts, rec *enrich.Record, name string) {
 	if f.score(rec); !f.scored && a.opt.Score != nil {
 		f.average, f.word, f.scored = a.opt.Score("", name)
 	}
-	f.created = parseTime(rec.Value(enrich.Created))
-	if f.via = viaOf(rec); f.via == "" && !f.created.IsZero() {
-		f.via = "LOCAL" // the operator's own records
+	class, via := lookupOf(rec)
+	if isRegistered(class) {
+		f.created, f.via = parseTime(rec.Value(enrich.Created)), viaText(via)
 	}
 	if f.created.IsZero() {
-		f.reason = reasonOf(rec, name, f.via != "")
-	}
-}
-
-// viaOf is how the registration was learnt, in the words of the formats.
-func viaOf(rec *enrich.Record) string {
-	switch via := fieldOf(rec, fieldVia); via {
-	case "rdap":
-		return "RDAP"
-	case "whois":
-		return "WHOIS"
-	default:
-		return via
+		f.reason = reasonOf(rec, name, class, f.via != "")
+	} else if f.via == "" {
+		f.via = "LOCAL" // the operator's own records
 	}
 }
 
@@ -132,36 +119,6 @@ func (f *facts) score(rec *enrich.Record) {
 	if err1 == nil && err2 == nil {
 		f.average, f.word, f.scored = average, word, true
 	}
-}
-
-// reasonOf says why the creation date is not known: what the source says that could not have it.
-func reasonOf(rec *enrich.Record, name string, registered bool) string {
-	kind, text := enrich.Info, ""
-	for _, n := range rec.Notes() {
-		if n.Kind == enrich.Failed || n.Kind == enrich.Throttled && kind != enrich.Failed || n.Kind == enrich.Unfetched && text == "" {
-			kind, text = n.Kind, n.Text
-		}
-	}
-	switch {
-	case text != "":
-		return text
-	case registered:
-		return "The registration of " + name + " has no creation date"
-	}
-	return "No whois record for " + name
-}
-
-// fieldOf is a field of a source's own, of the first source that has it: the first value, if it is a list.
-func fieldOf(rec *enrich.Record, key string) string {
-	for _, p := range rec.Parts() {
-		fields := p.Fragment.Fields()
-		for i := range fields {
-			if fields[i].Key == key {
-				return fields[i].Value
-			}
-		}
-	}
-	return ""
 }
 
 // category is NEW or ESTABLISHED as of now, ERROR where nothing is known.

@@ -169,10 +169,10 @@ func (f *Feed) batch(ctx context.Context, after *uint64, undone *[]uint64) (int,
 	}
 	rec := new(enrich.Record)
 	for _, e := range events { // what must be fetched is fetched for all at once
-		use.Chain.Lookup(ctx, &enrich.Query{Subject: subjectFor(e.Name)}, rec)
+		use.Chain.Lookup(ctx, &enrich.Query{Subject: subjectFor(e.Name), Priority: enrich.Pipeline}, rec)
 	}
 	for _, e := range events {
-		q := enrich.Query{Subject: subjectFor(e.Name)}
+		q := enrich.Query{Subject: subjectFor(e.Name), Priority: enrich.Pipeline}
 		if deadline := e.First.Add(f.opt.Settle); f.opt.Now().Before(deadline) {
 			// The chain waits by the system's clock.
 			q.Wait = time.Now().Add(deadline.Sub(f.opt.Now()))

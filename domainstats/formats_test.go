@@ -200,7 +200,7 @@ func TestReason(t *testing.T) {
 		for _, n := range tt.notes {
 			r.Note(n.Kind, n.Text)
 		}
-		if got := reasonOf(&r, "example.com", false); got != tt.want {
+		if got := reasonOf(&r, "example.com", "", false); got != tt.want {
 			t.Errorf("%v: %q, want %q", tt.notes, got, tt.want)
 		}
 	}

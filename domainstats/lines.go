@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"unsafe"
 
 	"go.uber.org/zap"
@@ -17,43 +19,68 @@ import (
 // answerLines answers the lines of a chunk and says that it is done.
 func (a *API) answerLines(c *chunk) {
 	defer func() { c.done <- struct{}{} }()
-	c.out = c.out[:0]
+	c.out, c.query = c.out[:0], enrich.Query{Priority: enrich.Pipeline}
 	lines := uint64(0)
-	for rest := c.in; len(rest) > 0; {
-		line := rest
-		if i := bytes.IndexByte(rest, '\n'); i >= 0 {
-			line, rest = rest[:i], rest[i+1:]
-		} else {
-			rest = nil
-		}
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue
-		}
+	for line := range linesOf(c.in) {
 		lines++
-		a.answerLine(c, line)
+		c.out = a.appendLine(context.Background(), c.out, &c.query, &c.rec, line)
 	}
 	a.state.lines.Add(lines)
 }
 
+// answerWaiting is answerLines for lines that wait for what must be fetched: they do so all at once.
+func (a *API) answerWaiting(ctx context.Context, c *chunk) {
+	defer func() { c.done <- struct{}{} }()
+	var calls []*call
+	var wg sync.WaitGroup
+	for line := range linesOf(c.in) {
+		one := a.calls.Get().(*call)
+		calls = append(calls, one)
+		a.waiting <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-a.waiting }()
+			one.query = enrich.Query{Wait: c.until, Priority: enrich.Pipeline}
+			one.buf = a.appendLine(ctx, one.buf[:0], &one.query, &one.rec, line)
+		})
+	}
+	wg.Wait()
+	c.out = c.out[:0]
+	for _, one := range calls {
+		c.out = append(c.out, one.buf...)
+		a.keep(one)
+	}
+	a.state.lines.Add(uint64(len(calls)))
+}
+
+// linesOf are the lines of a chunk that are not blank, without the space around them.
+func linesOf(in []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for line := range bytes.Lines(in) {
+			if line = bytes.TrimSpace(line); len(line) > 0 && !yield(line) {
+				return
+			}
+		}
+	}
+}
+
 var errInternal = errors.New("internal error, the log has more")
 
-// answerLine answers one line. A panic is an error of that line: outside of a handler's goroutine it would end the server.
-func (a *API) answerLine(c *chunk, line []byte) {
-	from := len(c.out)
+// appendLine appends the answer to one line. A panic is an error of that line: outside of a handler's goroutine it would end the
+// server.
+func (a *API) appendLine(ctx context.Context, b []byte, q *enrich.Query, rec *enrich.Record, line []byte) (out []byte) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.opt.Logger.Error("panic in a lookup", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-			c.out = appendLineError(c.out[:from], line, errInternal)
+			out = appendLineError(b, line, errInternal)
 		}
 	}()
 	s, err := subjectOf(line)
 	if err != nil {
-		c.out = appendLineError(c.out, line, err)
-		return
+		return appendLineError(b, line, err)
 	}
-	c.query.Subject = s
-	a.opt.Chain.Lookup(context.Background(), &c.query, &c.rec) // nothing is waited for
-	c.out = append(c.rec.AppendJSON(c.out), '\n')
+	q.Subject = s
+	a.opt.Chain.Lookup(ctx, q, rec)
+	return append(rec.AppendJSON(b), '\n')
 }
 
 var errLine = errors.New("longer than " + strconv.Itoa(maxLine) + " bytes")

@@ -9,31 +9,33 @@ import (
 type route uint8
 
 const (
-	routeNone     route = iota // not ours
-	routeDomain                // /<domain>
-	routeCreated               // /created/<domain>
-	routeAlexa                 // /alexa/<domain>
-	routeWhois                 // /domain/[<field>/…]<domain>
-	routeMeasure               // /measure[1|2]/<string>, /<table>[1|2]/<string>
-	routeNormal                // /normal/<string>
-	routeHelp                  // what the originals answer with a line of help
-	routeStats                 // /stats
-	routeReset                 // /stats-reset
-	routeBrowse                // /cache_browse
-	routeCacheGet              // /cache_get
-	routeShow                  // /showcache
-	routeDepuny                // /depuny
-	routeLookup                // /v1/lookup/<subject>
-	routeBulk                  // /v1/lookup
-	routeContacts              // /v1/first-contacts
-	routeSources               // /v1/sources
-	routeOpenAPI               // /openapi.json
+	routeNone      route = iota // not ours
+	routeDomain                 // /<domain>
+	routeCreated                // /created/<domain>
+	routeAlexa                  // /alexa/<domain>
+	routeWhois                  // /domain/[<field>/…]<domain>
+	routeMeasure                // /measure[1|2]/<string>, /<table>[1|2]/<string>
+	routeNormal                 // /normal/<string>
+	routeHelp                   // what the originals answer with a line of help
+	routeStats                  // /stats
+	routeReset                  // /stats-reset
+	routeBrowse                 // /cache_browse
+	routeCacheGet               // /cache_get
+	routeShow                   // /showcache
+	routeDepuny                 // /depuny
+	routeWhoisAPI               // /WHOIS/<domain>[:<server>]
+	routeWhoisList              // /WHOIS/?domain_list=…
+	routeLookup                 // /v1/lookup/<subject>
+	routeBulk                   // /v1/lookup
+	routeContacts               // /v1/first-contacts
+	routeSources                // /v1/sources
+	routeOpenAPI                // /openapi.json
 	numRoutes
 )
 
 var routeNames = [numRoutes]string{
 	"none", "domain", "created", "alexa", "whois", "measure", "normal", "help", "stats", "stats_reset", "cache_browse", "cache_get",
-	"showcache", "depuny", "lookup", "bulk", "first_contacts", "sources", "openapi",
+	"showcache", "depuny", "whois_api", "whois_api_list", "lookup", "bulk", "first_contacts", "sources", "openapi",
 }
 
 func (r route) String() string { return routeNames[r] }
@@ -74,6 +76,9 @@ func (a *API) match(path, query string) target {
 	first, rest, more := strings.Cut(path[1:], "/")
 	if !more && query == "" && strings.IndexByte(first, '.') >= 0 && first != "openapi.json" {
 		return a.domain(first)
+	}
+	if t, ok := a.whoisAPI(first, rest, more, query); ok {
+		return t
 	}
 	if t, ok := fixed(first, rest, more); ok {
 		return t
@@ -131,6 +136,17 @@ func fixed(first, rest string, more bool) (target, bool) {
 		return target{route: r}, ok
 	}
 	return target{}, false
+}
+
+// whoisAPI are the paths of WHOIS-API, in upper or lower case. Without a slash or a list, "whois" is a label like any other.
+func (a *API) whoisAPI(first, rest string, more bool, query string) (target, bool) {
+	if a.opt.Registration == nil || !strings.EqualFold(first, "whois") {
+		return target{}, false
+	}
+	if rest != "" {
+		return target{route: routeWhoisAPI, arg: rest, raw: true}, true
+	}
+	return target{route: routeWhoisList}, more || strings.Contains(query, "domain_list=")
 }
 
 // versioned are the paths below /v1, which is ours whole.

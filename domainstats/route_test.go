@@ -30,6 +30,13 @@ func TestPrecedence(t *testing.T) {
 		{path: "/measure2/", want: target{route: routeMeasure, number: '2'}},
 		{path: "/measure", want: target{route: routeDomain, arg: "measure", raw: true}, inA: routeHelp},
 		{path: "/normal/x", want: target{route: routeNormal}},
+		{path: "/WHOIS/x.com", want: target{route: routeWhoisAPI, arg: "x.com", raw: true}},
+		{path: "/whois/x.com:y.net", query: "cmd=alexa&tgt=y", want: target{route: routeWhoisAPI, arg: "x.com:y.net", raw: true}},
+		{path: "/Whois/alexa/x", want: target{route: routeWhoisAPI, arg: "alexa/x", raw: true}},
+		{path: "/WHOIS/", query: "domain_list=a;b", want: target{route: routeWhoisList}},
+		{path: "/WHOIS", query: "domain_list=a;b", want: target{route: routeWhoisList}},
+		{path: "/WHOIS/", want: target{route: routeWhoisList}},
+		{path: "/whois", want: target{route: routeDomain, arg: "whois", raw: true}, inA: routeHelp},
 		{path: "/v1/lookup", want: target{route: routeBulk}},
 		{path: "/v1/lookup/alexa/x", want: target{route: routeLookup, arg: "alexa/x", raw: true}},
 		{path: "/v1/lookup/192.0.2.0/24", want: target{route: routeLookup, arg: "192.0.2.0/24", raw: true}},
@@ -59,7 +66,7 @@ func TestPrecedence(t *testing.T) {
 		{path: "//example.org", want: target{}, inA: routeHelp},
 		{path: "/example.org/", want: target{}, inA: routeHelp},
 	} {
-		c := newAPIWithoutLedger(t, Options{Score: scores})
+		c := newAPIWithoutLedger(t, Options{Score: scores, Registration: registrations})
 		if got := c.match(tt.path, tt.query); got != tt.want {
 			t.Errorf("%s?%s: %+v, want %+v", tt.path, tt.query, got, tt.want)
 		}
@@ -67,7 +74,7 @@ func TestPrecedence(t *testing.T) {
 		if tt.inA != routeNone {
 			want = tt.inA
 		}
-		a := newAPIWithoutLedger(t, Options{Score: scores, Format: FormatA})
+		a := newAPIWithoutLedger(t, Options{Score: scores, Format: FormatA, Registration: registrations})
 		if got := a.match(tt.path, tt.query).route; got != want {
 			t.Errorf("%s?%s in format A: %v, want %v", tt.path, tt.query, got, want)
 		}
@@ -211,15 +218,19 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	feed.Close() // so that the stream ends
-	a := newAPI(t, func(o *Options) { o.Score, o.Feed, o.Rank = scores, feed, ranks })
-	samples := strings.NewReplacer("{domain}", "sans.org", "{field}", "state", "{string}", "x", "{table}", "dns", "{subject}", "192.0.2.1")
+	a := newAPI(t, func(o *Options) { o.Score, o.Feed, o.Rank, o.Registration = scores, feed, ranks, registrations })
+	samples := strings.NewReplacer("{domain}", "sans.org", "{field}", "state", "{string}", "x", "{table}", "dns", "{subject}", "192.0.2.1",
+		"{server}", "whois.example.test")
 	for path, item := range doc.Paths {
 		for method, op := range item {
 			method = strings.ToUpper(method)
 			for _, asked := range []string{method, "TRACE"} {
 				target := samples.Replace(path)
-				if path == "/" {
+				switch path {
+				case "/":
 					target = "/?cmd=alexa&tgt=sans.org"
+				case "/WHOIS/":
+					target = "/WHOIS/?domain_list=sans.org;example.org"
 				}
 				var body io.Reader
 				if method == "POST" {
@@ -268,11 +279,11 @@ func itoa(n int) string { return lengths[n] }
 func FuzzServe(f *testing.F) {
 	for _, seed := range []string{
 		"/sans.org", "/%", "/%zz", "/domain/a/b/c", "/domain/*/x", "/measure/%ff", "/v1/lookup/%00", "/?cmd=alexa&tgt=%", "/cache_browse?offset=-1",
-		"/depuny?domain=xn--a", "/xn--.com", "/..", "/a//domain//", "/v1/lookup/::ffff:1.2.3.4", "/cache_get?domain=%ff",
+		"/WHOIS/x.com:y\r\n", "/WHOIS/?domain_list=a.com;;b:c:d", "/whois/a.com:[::1]:43", "/depuny?domain=xn--a", "/xn--.com", "/..", "/a//domain//", "/v1/lookup/::ffff:1.2.3.4", "/cache_get?domain=%ff",
 	} {
 		f.Add(seed)
 	}
-	a := newAPI(f, func(o *Options) { o.Score, o.History = scores, true })
+	a := newAPI(f, func(o *Options) { o.Score, o.History, o.Registration = scores, true, registrations })
 	f.Fuzz(func(t *testing.T, target string) {
 		path, query, _ := strings.Cut(target, "?")
 		r := request("GET", "/", nil)
@@ -288,6 +299,12 @@ func FuzzServe(f *testing.F) {
 				t.Errorf("%q: invalid JSON %q", target, body)
 			}
 		case typeText:
+		case typeNDJSON:
+			for line := range strings.Lines(w.Body.String()) {
+				if !json.Valid([]byte(line)) {
+					t.Errorf("%q: invalid JSON %q", target, line)
+				}
+			}
 		default:
 			t.Errorf("%q: Content-Type %q", target, h.Get("Content-Type"))
 		}

@@ -107,6 +107,10 @@ func refuse(w http.ResponseWriter, rt route, status int, text string) {
 		problem(w, status, text)
 	case rt == routeReset || rt == routeBrowse || rt == routeCacheGet:
 		write(w, typeJSON, status, append(appendJSONString([]byte(`{"text":`), text), "}\n"...))
+	case rt == routeWhoisAPI || rt == routeWhoisList:
+		write(w, typeJSON, status, appendIndented(nil, struct {
+			Error string `json:"error"`
+		}{text}, " "))
 	default:
 		write(w, typeText, status, []byte(text))
 	}
@@ -118,6 +122,8 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, t *target) outcome {
 		return a.bulk(w, r)
 	case routeContacts:
 		return a.contacts(w, r)
+	case routeWhoisList:
+		return a.whoisList(w, r)
 	}
 	if len(t.arg)+len(t.fields) > maxArgument {
 		refuse(w, t.route, http.StatusRequestURITooLong, "more than "+strconv.Itoa(maxArgument)+" bytes to look up")
@@ -128,10 +134,15 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, t *target) outcome {
 	}
 	c := a.calls.Get().(*call)
 	o := a.answer(w, r, t, c)
+	a.keep(c)
+	return o
+}
+
+// keep gives a call to who needs one next.
+func (a *API) keep(c *call) {
 	if cap(c.buf) <= keptBuffer {
 		a.calls.Put(c)
 	}
-	return o
 }
 
 func unescape(s string) string {
@@ -155,6 +166,8 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, t *target, c *call)
 		return a.serveMeasure(w, t, c)
 	case routeLookup:
 		return a.serveLookup(w, r, t.arg, c)
+	case routeWhoisAPI:
+		return a.serveWhoisAPI(w, r, t.arg, c)
 	case routeSources:
 		return a.serveSources(w)
 	case routeOpenAPI:
@@ -176,10 +189,10 @@ func (a *API) serveHelp(w http.ResponseWriter, r *http.Request) outcome {
 	return invalid
 }
 
-// lookup asks the chain about a domain, until the time that an answer may take. want are the canonical fields that the answer
-// has a place for, 0 for all.
+// lookup asks the chain about a domain for a program that asks about all it sees, until the time that an answer may take. want are
+// the canonical fields that the answer has a place for, 0 for all.
 func (a *API) lookup(r *http.Request, c *call, s enrich.Subject, want enrich.KeySet, now time.Time) {
-	c.query = enrich.Query{Subject: s, Want: want}
+	c.query = enrich.Query{Subject: s, Want: want, Priority: enrich.Pipeline}
 	if a.opt.Wait > 0 {
 		c.query.Wait = now.Add(a.opt.Wait)
 	}

@@ -2,10 +2,8 @@ package domainstats
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/whence-project/whence/enrich"
 )
@@ -16,10 +14,20 @@ var whoisFields = map[string]enrich.Key{
 	"alexa": enrich.Rank,
 }
 
-// registration are the canonical fields that make a WHOIS record.
-var registration = [...]enrich.Key{
-	enrich.Created, enrich.Updated, enrich.Expires, enrich.Registrar, enrich.NameServers, enrich.RegStatus,
-}
+// contactFields are format A's own names of what the source registration says of the registrant, and the other way round.
+var (
+	contactFields = map[string]string{
+		"name": "registrant_name", "org": "registrant_organization", "address": "registrant_address", "city": "registrant_city",
+		"state": "registrant_state", "zipcode": "registrant_postal_code", "country": "registrant_country",
+	}
+	contactNames = func() map[string]string {
+		m := make(map[string]string, len(contactFields))
+		for name, field := range contactFields {
+			m[field] = name
+		}
+		return m
+	}()
+)
 
 const noList = "Alexa not loaded on server. Restart server with -a or --alexa and file path."
 
@@ -60,7 +68,7 @@ func (a *API) serveWhois(w http.ResponseWriter, r *http.Request, t *target, c *c
 	fields, asked := t.fields, t.arg
 	name := domainOf(asked)
 	if name == "" {
-		c.buf = append(append(c.buf[:0], "No whois record for "...), asked...)
+		c.buf = append(append(c.buf[:0], noRecord...), asked...)
 		write(w, typeText, http.StatusOK, latin1(c.buf))
 		return invalid
 	}
@@ -76,12 +84,13 @@ func (a *API) serveWhois(w http.ResponseWriter, r *http.Request, t *target, c *c
 		a.observe(r, seen, now)
 	}
 	a.lookup(r, c, enrich.DomainOf(subject), 0, now)
-	known := hasRegistration(&c.rec)
+	class, via := lookupOf(&c.rec)
+	known := hasRegistration(&c.rec, class, via)
 	c.buf = c.buf[:0]
 	switch {
 	case t.route == routeCreated && known:
 		c.buf = append(c.buf, dateOf(c.rec.Value(enrich.Created))...)
-	case fields != "":
+	case fields != "" && isRegistered(class):
 		known = a.appendFields(c, fields) || known
 	case known:
 		c.buf = appendRecord(c.buf, &c.rec)
@@ -92,19 +101,10 @@ func (a *API) serveWhois(w http.ResponseWriter, r *http.Request, t *target, c *c
 	} else {
 		o = unknown
 		a.state.misses.Add(1)
-		c.buf = append(append(c.buf[:0], "No whois record for "...), asked...)
+		c.buf = append(append(c.buf[:0], noRecord...), asked...)
 	}
 	write(w, typeText, http.StatusOK, latin1(c.buf))
 	return o
-}
-
-func hasRegistration(rec *enrich.Record) bool {
-	for _, k := range registration {
-		if rec.Value(k) != "" {
-			return true
-		}
-	}
-	return fieldOf(rec, fieldVia) != ""
 }
 
 // appendFields appends each field and "; ", and reports whether any was there.
@@ -151,17 +151,14 @@ func valuesOf(rec *enrich.Record, field string) (values []string, quoted bool) {
 	return ownValues(rec, field), true
 }
 
-// ownValues are the values of a source's own field. Two names of format A are made up where no source has them.
-func ownValues(rec *enrich.Record, key string) (values []string) {
-	for _, p := range rec.Parts() {
-		for _, f := range p.Fragment.Fields() {
-			if f.Key == key {
-				values = append(values, f.Value)
-			}
-		}
-		if values != nil {
-			return values
-		}
+// ownValues are the values of a source's own field, by the source's name for it or format A's. Two names of format A are made up
+// where no source has them.
+func ownValues(rec *enrich.Record, key string) []string {
+	if values := fieldValues(rec, key); values != nil {
+		return values
+	}
+	if field, ok := contactFields[key]; ok {
+		return fieldValues(rec, field)
 	}
 	switch key {
 	case "domain_name":
@@ -176,109 +173,27 @@ func ownValues(rec *enrich.Record, key string) (values []string) {
 	return nil
 }
 
+// fieldValues are the values of a field of the first source that has it.
+func fieldValues(rec *enrich.Record, key string) (values []string) {
+	for _, p := range rec.Parts() {
+		for _, f := range p.Fragment.Fields() {
+			if f.Key == key {
+				values = append(values, f.Value)
+			}
+		}
+		if values != nil {
+			return values
+		}
+	}
+	return nil
+}
+
 // dateOf is a canonical time as Python writes it, unchanged where it is none.
 func dateOf(s string) string {
 	if t := parseTime(s); !t.IsZero() {
 		return t.Format(dateText)
 	}
 	return s
-}
-
-// appendList appends a list in Python's notation.
-func appendList(b []byte, values []string, quoted bool, between string) []byte {
-	b = append(b, '[')
-	for i, v := range values {
-		if i > 0 {
-			b = append(b, between...)
-		}
-		if quoted {
-			b = appendPython(b, v)
-		} else {
-			b = append(b, v...)
-		}
-	}
-	return append(b, ']')
-}
-
-// appendPython appends a string in Python's notation.
-func appendPython(b []byte, s string) []byte {
-	q := byte('\'')
-	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
-		q = '"'
-	}
-	b = append(b, q)
-	for i := range len(s) {
-		if c := s[i]; c == q || c == '\\' {
-			b = append(b, '\\')
-		}
-		b = append(b, s[i])
-	}
-	return append(b, q)
-}
-
-// lineWidth is up to where Python's pprint keeps a value on one line.
-const lineWidth = 80
-
-// appendRecord appends the whole record as Python's pprint shows a dict: sorted, a line a key.
-func appendRecord(b []byte, rec *enrich.Record) []byte {
-	lines := map[string]string{"domain_name": string(appendPython(nil, rec.Subject().Name()))}
-	for _, p := range rec.Parts() {
-		for _, f := range p.Fragment.Fields() {
-			if _, ok := lines[f.Key]; !ok && f.Canon == enrich.None {
-				lines[f.Key] = pythonOf(f.Key, ownValues(rec, f.Key))
-			}
-		}
-	}
-	for _, key := range enrich.Keys() {
-		name := key.String()
-		switch key {
-		case enrich.Created:
-			name = "creation_date"
-		case enrich.Expires:
-			name = "expiration_date"
-		case enrich.Updated:
-			name = "updated_date"
-		case enrich.Rank:
-			name = "alexa"
-		}
-		if v := rec.Value(key); v == "" {
-			continue
-		} else if t := parseTime(v); !t.IsZero() {
-			lines[name] = pythonDate(t)
-		} else {
-			lines[name] = pythonOf(name, rec.Values(key))
-		}
-	}
-	keys := make([]string, 0, len(lines))
-	for k := range lines {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	for i, k := range keys {
-		b = append(b, " {"[1-min(i, 1)])
-		b = append(append(append(appendPython(b, k), ": "...), lines[k]...), ",\n"...)
-	}
-	return append(b[:len(b)-len(",\n")], '}')
-}
-
-// pythonOf is a value or list in Python's notation, broken where the line of key would be too long.
-func pythonOf(key string, values []string) string {
-	if len(values) == 1 {
-		return string(appendPython(nil, values[0]))
-	}
-	b := appendList(nil, values, true, ", ")
-	if indent := len(key) + len(` '': [`); indent+len(b) > lineWidth {
-		b = appendList(nil, values, true, ",\n"+strings.Repeat(" ", indent))
-	}
-	return string(b)
-}
-
-func pythonDate(t time.Time) string {
-	s := t.Format("datetime.datetime(2006, 1, 2, ") + strconv.Itoa(t.Hour()) + ", " + strconv.Itoa(t.Minute())
-	if t.Second() != 0 {
-		s += ", " + strconv.Itoa(t.Second())
-	}
-	return s + ")"
 }
 
 // latin1 is UTF-8 text in ISO 8859-1, the encoding of format A; what it has no letter for becomes a question mark.
