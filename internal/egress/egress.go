@@ -96,7 +96,8 @@ func WithSource(ctx context.Context, a netip.Addr) context.Context {
 }
 
 // PublicOnly makes connections that are dialled with the context reach globally reachable addresses only, whatever is allowed or
-// trusted otherwise: for hosts that a client named. Names are resolved here even for proxies that would do so themselves.
+// trusted otherwise: for hosts that a client named. Names are resolved here even for proxies that would do so themselves. A pooled connection
+// may have been dialled without it.
 func PublicOnly(ctx context.Context) context.Context {
 	return context.WithValue(ctx, publicOnlyKey{}, true)
 }

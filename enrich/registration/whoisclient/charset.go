@@ -95,12 +95,11 @@ func is2022JP(raw []byte) bool {
 // partial is how many bytes at the end of raw begin a character of UTF-8 that is not whole.
 func partial(raw []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(raw); n++ {
-		switch b := raw[len(raw)-n]; {
-		case utf8.RuneStart(b):
-			if b >= utf8.RuneSelf && !utf8.FullRune(raw[len(raw)-n:]) {
+		if tail := raw[len(raw)-n:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
 				return n
 			}
-			return 0
+			break
 		}
 	}
 	return 0

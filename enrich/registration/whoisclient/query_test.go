@@ -71,3 +71,20 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// FuzzLine is that no name makes more of a query than the server's one line with the name in it.
+func FuzzLine(f *testing.F) {
+	f.Add("example.org", false)
+	f.Add("xn--bcher-kva.test", true)
+	f.Add("a\u2028b", true)
+	f.Fuzz(func(t *testing.T, name string, unicode bool) {
+		line, err := Server{Query: "domain =%s", Unicode: unicode}.line(name)
+		if err != nil {
+			return
+		}
+		spelled, ok := strings.CutSuffix(strings.TrimPrefix(line, "domain ="), "\r\n")
+		if !ok || spelled == "" || strings.ContainsAny(spelled, " \t\r\n\v\f\x00") {
+			t.Errorf("%q is asked for with %q", name, line)
+		}
+	})
+}

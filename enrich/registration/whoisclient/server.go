@@ -19,7 +19,7 @@ type Server struct {
 	Port    uint16 // 0: 43
 	Query   string // what is sent for a name, "%s" standing for it; empty: the name
 	Charset string // of replies that are not UTF-8, a name of IANA's registry of character sets; empty: told from the bytes
-	Unicode bool   // names are sent as U-labels (RFC 5890), not as A-labels
+	Unicode bool   // names are sent as U-labels (RFC 5890) in UTF-8, not as A-labels
 }
 
 // ParseServer reads "host", "host:port", an address, or "[address]:port". Names come out in lower case and A-labels, addresses in
