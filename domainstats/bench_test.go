@@ -102,7 +102,7 @@ func BenchmarkMeasure(b *testing.B) {
 	}
 }
 
-// BenchmarkBulk is a list of 100,000 names; an op is one name.
+// BenchmarkBulk is a list of 100,000 names; an op is one name. The names of the second one may wait, but need not.
 func BenchmarkBulk(b *testing.B) {
 	var list bytes.Buffer
 	const n = 100_000
@@ -110,13 +110,27 @@ func BenchmarkBulk(b *testing.B) {
 		fmt.Fprintf(&list, "www.name%d.example.org\n", i)
 	}
 	a := newAPI(b, func(o *Options) { o.Chain = benchChain() })
+	a.fetches = true
+	for _, bench := range [][2]string{{"now", "/v1/lookup"}, {"wait", "/v1/lookup?wait=2s"}} {
+		b.Run(bench[0], func(b *testing.B) {
+			b.ReportAllocs()
+			for done := 0; done < b.N; done += n {
+				part := io.Reader(bytes.NewReader(list.Bytes()))
+				if left := b.N - done; left < n {
+					part = strings.NewReader(strings.Join(strings.SplitAfterN(list.String(), "\n", left+1)[:left], ""))
+				}
+				a.ServeHTTP(discard{http.Header{}}, request("POST", bench[1], part))
+			}
+		})
+	}
+}
+
+// BenchmarkWhoisAPI is one registration in WHOIS-API's form.
+func BenchmarkWhoisAPI(b *testing.B) {
+	a := newWhoisAPI(b)
+	r, w := request("GET", "/WHOIS/sans.org", nil), discard{http.Header{}}
 	b.ReportAllocs()
-	b.ResetTimer()
-	for done := 0; done < b.N; done += n {
-		part := io.Reader(bytes.NewReader(list.Bytes()))
-		if left := b.N - done; left < n {
-			part = strings.NewReader(strings.Join(strings.SplitAfterN(list.String(), "\n", left+1)[:left], ""))
-		}
-		a.ServeHTTP(discard{http.Header{}}, request("POST", "/v1/lookup", part))
+	for b.Loop() {
+		a.ServeHTTP(w, r)
 	}
 }

@@ -122,7 +122,7 @@ func TestDocumentedURLs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newAPIWithoutLedger(t, Options{Score: scores})
+	a := newAPIWithoutLedger(t, Options{Score: scores, Registration: registrations})
 	n := 0
 	for _, raw := range regexp.MustCompile(`curl [^\n|]*?http://localhost:8000(/[^' \n]*)`).FindAllStringSubmatch(string(page), -1) {
 		path, query, _ := strings.Cut(raw[1], "?")

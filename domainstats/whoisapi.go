@@ -224,7 +224,7 @@ func whoisTarget(asked string) (domain, server string, ok bool) {
 	if named && strings.HasPrefix(server, "//") { // a URL that was pasted
 		name, server, named = asked, "", false
 	}
-	if domain = domainOf(name); strings.IndexByte(domain, '.') < 0 {
+	if domain = domainOf(name); !isPlain(domain) || strings.IndexByte(domain, '.') < 0 {
 		return "", "", false
 	}
 	if !named {

@@ -295,3 +295,41 @@ func TestCallerWhoisAPI(t *testing.T) {
 		}
 	}
 }
+
+// FuzzWhoisTarget gives the routes any name and server: what is asked of others has no more in it than a name and a server have.
+func FuzzWhoisTarget(f *testing.F) {
+	for _, seed := range []string{"example.com", "m\u00fcller.de:whois.example.net:43", "a.b:[::1]:4343", "https://x.y:1/z", "a.b:\r\n", "a.b:fe80::1%eth0"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, asked string) {
+		domain, server, ok := whoisTarget(asked)
+		if !ok {
+			return
+		}
+		if !isPlain(domain) || strings.IndexByte(domain, '.') < 0 {
+			t.Errorf("%q: the domain %q", asked, domain)
+		}
+		if strings.ContainsFunc(server, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("/@;?#\\\"'", r) }) {
+			t.Errorf("%q: the server %q", asked, server)
+		}
+		if server != "" {
+			if _, again, ok := whoisTarget(domain + ":" + server); !ok || again != server {
+				t.Errorf("%q: the server %q is read as %q", asked, server, again)
+			}
+		}
+	})
+}
+
+// FuzzDomainList gives the list any query.
+func FuzzDomainList(f *testing.F) {
+	for _, seed := range []string{"domain_list=a;b", "domain_list=%3b%3B;x&domain_list=", "domain_list=%", "x=domain_list=y"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, name := range domainList(query) {
+			if name == "" || strings.TrimSpace(name) != name || strings.IndexByte(name, ';') >= 0 {
+				t.Errorf("%q: %q", query, name)
+			}
+		}
+	})
+}
