@@ -23,21 +23,18 @@ type reply struct {
 // judge makes an object or an error of a reply.
 func (r *reply) judge() (*Object, *Error) {
 	d, err := read(r.body)
-	if err != nil {
+	noObject := err != nil
+	if noObject {
 		d = new(document)
-	}
-	if r.status < 300 && err == nil && d.incomplete() == nil {
-		why := r.query.mismatch(&d.Object)
-		if why == "" && (d.tells() || !throttled(r.words(d))) {
-			return &d.Object, nil
-		} else if why != "" {
+	} else if err = d.incomplete(); err == nil && r.status < 300 {
+		if why := r.query.mismatch(&d.Object); why != "" {
 			err = errors.New(why)
+		} else if d.tells() || !throttled(r.words(d)) {
+			return &d.Object, nil
 		}
-	} else if err == nil {
-		err = d.incomplete()
 	}
 	e := &Error{Status: r.status, Title: d.title, Description: clean(strings.Join(d.description, " "))}
-	e.Kind = r.kind(d, err == errNoJSON)
+	e.Kind = r.kind(d, noObject)
 	switch {
 	case e.Kind == Throttled:
 		e.RetryAfter = r.retryAfter(d)
@@ -48,7 +45,7 @@ func (r *reply) judge() (*Object, *Error) {
 }
 
 // kind tells what an answer without the object means.
-func (r *reply) kind(d *document, noJSON bool) Kind {
+func (r *reply) kind(d *document, noObject bool) Kind {
 	status := r.status
 	if d.errorCode >= 400 && status < 300 {
 		status = d.errorCode // an error response that came as if it were none
@@ -60,7 +57,7 @@ func (r *reply) kind(d *document, noJSON bool) Kind {
 		status != http.StatusNotFound && throttled(r.words(d)):
 		return Throttled
 	case status == http.StatusNotFound:
-		return r.notFound(d, noJSON)
+		return r.notFound(d, noObject)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusUnavailableForLegalReasons:
 		return Refused
 	case status == http.StatusRequestTimeout, status == http.StatusGatewayTimeout:
@@ -74,7 +71,7 @@ func (r *reply) kind(d *document, noJSON bool) Kind {
 // notFound weighs a 404. Any web server says that, of a path that it was not told of: it is the RDAP server's word only with an
 // RDAP body, or with none at all (RFC 7480 §5.3), and about the object only where the object was asked for in the end. And what
 // the server says in words has to agree.
-func (r *reply) notFound(d *document, noJSON bool) Kind {
+func (r *reply) notFound(d *document, noObject bool) Kind {
 	if last, ok := queryOf(r.url); !ok || r.query.class == ClassDomain && last != r.query {
 		return Doubtful
 	}
@@ -85,20 +82,29 @@ func (r *reply) notFound(d *document, noJSON bool) Kind {
 			return NotFound
 		}
 		return Doubtful
-	case noJSON, d.Class != "", throttled(r.words(d)), d.errorCode != 0 && d.errorCode != http.StatusNotFound,
+	case noObject, d.Class != "", throttled(r.words(d)), d.errorCode != 0 && d.errorCode != http.StatusNotFound,
 		d.errorCode == 0 && !d.conformant && !strings.HasPrefix(media, mediaType):
 		return Doubtful
 	}
-	switch whoisreply.Parse(d.said(), r.query.what).Class {
-	case whoisreply.Available, whoisreply.Error:
-		return NotFound
-	case whoisreply.Reserved:
-		if r.query.class == ClassDomain {
-			return Reserved
+	return d.verdict(r.query)
+}
+
+// verdict is what the words of an error response make of its 404. Each of them counts, for a server may say that it found nothing
+// because it has nothing to do with such names.
+func (d *document) verdict(q query) Kind {
+	kind := NotFound
+	for _, s := range append(d.description, d.title, d.said()) {
+		switch whoisreply.Parse(s, q.what).Class {
+		case whoisreply.Available, whoisreply.Error:
+		case whoisreply.Reserved:
+			if q.class == ClassDomain {
+				kind = Reserved
+			}
+		default: // it does not answer for such names, or is out of order
+			return Doubtful
 		}
-		return NotFound
 	}
-	return Doubtful // it does not answer for such names, or is out of order
+	return kind
 }
 
 // said is what an error response says of the error itself; its notices are mostly terms of use.
@@ -163,12 +169,19 @@ func throttled(s string) bool {
 	if !limits(s) {
 		return false
 	}
-	if whoisreply.Parse(s, "").Class == whoisreply.Throttled {
+	if saysThrottled(s) {
 		return true
+	}
+	for line := range strings.Lines(s) { // for the others may say as well that the client is not authorized
+		if limits(line) && saysThrottled(line) {
+			return true
+		}
 	}
 	s = strings.ToLower(s)
 	return strings.Contains(s, "are being rate limited") || strings.Contains(s, "been rate limited") || strings.Contains(s, "been throttled")
 }
+
+func saysThrottled(s string) bool { return whoisreply.Parse(s, "").Class == whoisreply.Throttled }
 
 // maxWait is the longest that a server may send a client away.
 const maxWait = 24 * time.Hour
@@ -177,7 +190,7 @@ const maxWait = 24 * time.Hour
 func (r *reply) retryAfter(d *document) time.Duration {
 	s := strings.TrimSpace(r.header.Get("Retry-After"))
 	var wait time.Duration
-	if isNumber(s) {
+	if s != "" && strings.Trim(s, "0123456789") == "" {
 		if wait = maxWait; len(s) <= 6 {
 			wait, _ = time.ParseDuration(s + "s")
 		}
