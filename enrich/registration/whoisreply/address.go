@@ -13,7 +13,7 @@ var (
 	regionLine   = regexp.MustCompile(`^[A-Z]{2,3}$`)
 	cityRegion   = regexp.MustCompile(`^(\pL[^\d,]*), ?([A-Z]{2,3})$`)
 	cityAndAll   = regexp.MustCompile(`^(\pL[^\d,]*),? ([A-Z]{2}),? +(\d{5}(?:-\d{4})?)$`)
-	postcodeCity = regexp.MustCompile(`^(\d{4} ?[A-Z]{2}|(?:[A-Z]{1,2}-)?\d{4,6}|\d{3} \d{2}) +(\pL[^\d,]*)$`)
+	postcodeCity = regexp.MustCompile(`^(\d{4} ?[A-Z]{2}|(?:[A-Z]{1,2}-)?\d{4,6}|\d{3} \d{2}) +(\pL[^\d,]*)(?:, ([A-Z]{2,3}))?$`)
 	street       = regexp.MustCompile(`(?i)\b(?:street|str|st|road|rd|avenue|ave?|boulevard|blvd|parkway|pkwy|drive|dr|lane|ln|way|court|ct|place|pl|` +
 		`square|floor|suite|building|route|rue|via|calle|highway|hwy|box)\b`)
 )
@@ -99,6 +99,9 @@ func (c *Contact) splitCity(lines []string, n int) []string {
 	}
 	if m := postcodeCity.FindStringSubmatch(last); m != nil && !street.MatchString(m[2]) {
 		c.PostalCode, c.City = m[1], m[2]
+		if c.State == "" {
+			c.State = m[3]
+		}
 		return lines[:n-1]
 	}
 	return lines

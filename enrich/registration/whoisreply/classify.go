@@ -5,73 +5,6 @@ import (
 	"time"
 )
 
-// saying is what registries write to tell a class, in lower case.
-type saying struct {
-	class Class
-	words string
-}
-
-// sayings are tried in order of class, not of place: who says that it limits queries and that nothing was found says nothing
-// about the name. What is here must not occur in the terms of use that replies carry, which speak of limits as well; they are
-// mostly told apart by their length (see classify).
-var sayings = []saying{
-	{Blocked, "been blacklisted|is blacklisted|are blacklisted|access denied|has been banned|is banned|been banned|" +
-		"permission denied|not authorised to access this|you have been blocked|your access has been|" +
-		"not authorized to use this|access from your ip|su direccion ip no|client blocked|query refused|" +
-		"you are not allowed to|la ip utilizada no|access to this service is denied|connection denied|blocked for abuse"},
-	{Throttled, "too many|ip address blocked|ip is blocked|ip has been blocked|ip address is blocked|query rate reached|" +
-		"request denied|limit exceeded|limit has been exceeded|limit reached|limit was exceeded|exceeded your|exceeded the|" +
-		"quota exceeded|quota reached|has been exceeded|have exceeded|has exceeded|been exceeded|slow down|try again|" +
-		"try later|please wait|go away|excessive querying|grace period, wait|still in grace period|queries per hour|" +
-		"queries per day|queries per minute|requests per minute|request per second|requests per second|rate limit|" +
-		"ratelimit|rate-limit|access control limit|temporarily denied|temporarily unavailable|temporarily not|" +
-		"temporarily blocked|temporarily restricted|time before starting another|interval is too short|query interval|" +
-		"limit-exceeded|over quota|throttl|quota of quer|queries exceeded|exceeded allowed|exceeded maximum|exceeded max|" +
-		"maximum number of queries|maximum queries|maximum query|number of allowed queries|lookup quota|query quota|" +
-		"lookups exceeded|wait a while|wait and|again later|again in|too fast|too frequent|too often|exceeded for|" +
-		"max number of|daily limit|hourly limit|currently down|is busy|too busy|server is down|overload|excess of quer|" +
-		"number of queries|exceeded. |be replenished|due to query limit|command rate|connection limit|" +
-		"limitado temporalmente|demasiadas consultas|consultas excedido|requests of this client|rejected due to|" +
-		"refused, try|wait for"},
-	{Reserved, "is reserved|are reserved|been reserved|reserved by|reserved name|reserved for|reserved domain|" +
-		"in the reserved list|restricted from|is restricted|restricted domain|domain is prohibited|requested is prohibited|" +
-		"is not allowed to be registered|domain not available|not available for registration|can not be registered|" +
-		"cannot be registered|may not be registered|name is blocked|domain is blocked|has been blocked by|" +
-		"not available or is reserved|blocked by|prohibited string|prohibited name|domain reserved|name is prohibited|" +
-		"not registrable|not available for second level|registration is not allowed|unavailable for registration|" +
-		"not be available for registration|restricted name|in the restricted list|reserved word|dpml block|globalblock|" +
-		"trademark clearinghouse block|réservé|reservado"},
-	{Available, "no match|not found|no entries found|no data found|no object found|no objects found|nothing found|" +
-		"no records match|no such domain|not registered|is available for|is available to|is available. |available for reg|" +
-		"available for pur|is free|not been registered|does not exist|no existe|not been found|no information available|" +
-		"no data was found|could not be found|domain unknown|no domain|object does not exist|no matching|not exist in|" +
-		"not in database|no record|could not find|unable to find|not known in|no found|returned 0 objects|no se encontro|" +
-		"no_se_encontro|object_not_found|no se encuentra registrado|not available in our whois database|no entry found|" +
-		"nothing to show|not find matchingrecord|nincs tal|is not in our|is not in the|not assigned|no está registrado|" +
-		"no esta registrado|no registrado|status: available|status: free|available domain|domain available|" +
-		"this query returned 0|not have an entry|not have any entries|not have any data|data not found|" +
-		"no information was found|no information on|is not active|not currently registered|never been registered|" +
-		"no name found|0 results|not delegated|n'existe pas|non trouv|nicht gefunden|not yet registered|등록되어 있지 않습니다|未注册|" +
-		"未註冊|没有|該当するデータがありません|нет данных|не найден|não encontrado|não existe|not regist|is unassigned|not exist|no results|" +
-		"not listed|no results found|unknown domain|not match|#free|key not found"},
-	{Unsupported, "tld not supported|tld is not supported|not supported|no whois server|invalid query|invalid domain|" +
-		"not a valid domain|invalid input|is not valid|invalid request|not managed by|not authoritative|wrong tld|" +
-		"unknown tld|malformed|syntax error|illegal|does not accept|not served by|this tld has no whois|invalid parameter|" +
-		"incorrect domain|only contains|unsupported|does not support"},
-}
-
-var sayingWords = func() (words [len(classNames)][]string) {
-	for _, s := range sayings {
-		for w := range strings.SplitSeq(s.words, "|") {
-			words[s.class] = append(words[s.class], w)
-			if l := latin1(w); l != "" && l != w {
-				words[s.class] = append(words[s.class], l)
-			}
-		}
-	}
-	return words
-}()
-
 // statusClass is the class that a status tells, Error for the statuses of registered names.
 func statusClass(s string) Class {
 	if len(s) > 4 && isDigit(s[0]) && isDigit(s[2]) && s[3] == ' ' { // "220 available"
@@ -154,27 +87,6 @@ func (p *parser) classify(text string) Class {
 	return said
 }
 
-// terms are parts of terms of use and of notices, in lower case. What a paragraph with one of them says of limits and reservations
-// is said to everybody.
-var terms = [...]string{
-	"rights reserved", "you agree", "by using th", "by submitting", "terms of use", "terms and conditions",
-	"reserves the right", "rate limited", "is provided", "the data in", "may be withdrawn", "abuse of th", "note that",
-	"should this limit", "information provided", "you may not", "legitimate", "purposes", "accura",
-	"you are not authorized", "never do any", "excessive queries;", "is restricted in order", "can be made",
-	"maximum of ", "copyright", "prohibited from", "expressly prohibited", "available in full at", "may be reserved",
-	"might be", "all queries are", "in this page", "registrar of record", "please visit", "help@", "for further",
-}
-
-// isTerms reports whether a paragraph is said to everybody.
-func isTerms(s string) bool {
-	for _, w := range terms {
-		if strings.Contains(s, w) {
-			return true
-		}
-	}
-	return false
-}
-
 const (
 	maxSaid       = 420  // bytes of a paragraph; what is longer are terms of use: what they say is not about this query
 	maxParagraphs = 2048 // that are read
@@ -184,6 +96,7 @@ const (
 type verdict struct {
 	seen       [len(classNames)]bool
 	about      Class // what is said of the name, the first time
+	doubt      bool
 	wait       time.Duration
 	paragraphs int
 }
@@ -194,10 +107,11 @@ func (v *verdict) hear(s string) {
 		return
 	}
 	v.paragraphs++
-	c := said(s)
-	if c == Error || isTerms(s) {
+	c, doubt, terms := said(s)
+	if terms {
 		return
 	}
+	v.doubt = v.doubt || doubt && (c == Error || c == Available)
 	v.seen[c] = true
 	switch c {
 	case Reserved, Available:
@@ -216,6 +130,8 @@ func (v *verdict) class() Class {
 		return Throttled
 	case v.seen[Blocked]:
 		return Blocked
+	case v.about == Available && v.doubt:
+		return Error
 	case v.about != Error:
 		return v.about
 	case v.seen[Unsupported]:
@@ -270,21 +186,6 @@ func appendLower(b []byte, s string) []byte {
 		b = append(b, ' ')
 	}
 	return b
-}
-
-// said is the class that a paragraph tells.
-func said(s string) Class {
-	if s == "restricted " || s == "reserved " {
-		return Reserved
-	}
-	for _, list := range sayings {
-		for _, w := range sayingWords[list.class] {
-			if i := strings.Index(s, w); i >= 0 && !(list.class == Available && i > 0 && (s[i-1] == '.' || s[i-1] == '-')) {
-				return list.class // but not "whois.registry.no domain …"
-			}
-		}
-	}
-	return Error
 }
 
 // waitOf is the time that a sentence tells to wait: "replenished in 50 seconds", "10-second", "1 request per second".

@@ -39,11 +39,13 @@ func (p *parser) contact(r role) *Contact {
 
 // set sets a field that is not set yet; the lines of an address are joined.
 func (c *Contact) set(f field, v string) {
-	if c == nil || v == "" || v == "-" || f < fName {
+	if c == nil || f < fName || strings.Trim(v, "-. ") == "" {
 		return
 	}
 	v = v[:min(len(v), maxValue)]
 	switch {
+	case f == fName:
+		v = withoutCode(v)
 	case f == fOrganization && !strings.ContainsFunc(v, unicode.IsLetter): // a company's number
 		return
 	case f == fEmail && strings.ContainsAny(v, " ,;"):
@@ -160,6 +162,17 @@ func isCode(s string) bool {
 	return digits > 2 && len(s) > 5
 }
 
+// withoutCode is a name without the handle in parentheses behind it.
+func withoutCode(s string) string {
+	i := strings.LastIndex(s, " (")
+	if i > 0 && strings.HasSuffix(s, ")") {
+		if code := s[i+2 : len(s)-1]; strings.Contains(code, "-") && isHandle(code) && strings.ContainsAny(code, "0123456789") {
+			return trim(s[:i])
+		}
+	}
+	return s
+}
+
 // firstMail is the first mail address in a value that has several, or words beside it; the value where it has none.
 func firstMail(v string) string {
 	for word := range strings.FieldsFuncSeq(v, func(r rune) bool { return r == ' ' || r == ',' || r == ';' }) {
@@ -209,9 +222,6 @@ func (p *parser) contactLine(s string) {
 	}
 	switch {
 	case p.pending == fName && c.Name == "" && c.Organization == "":
-		if i := strings.LastIndex(s, " ("); i > 0 && isHandle(strings.Trim(s[i+1:], "()")) {
-			s = trim(s[:i])
-		}
 		c.set(fName, s)
 	case isPhone(s): // the second is the fax
 		c.set(fPhone, s)
