@@ -68,7 +68,7 @@ var defaults = []struct {
 		"ac ag ai io me mn sh"},
 	{"centralnic", by24(8, window(1800, 15*minute), bucket(4, 20)),
 		"published: 1,800 in 15 min, WHOIS and RDAP together, by /24 and /48; the burst is chosen",
-		".centralnic.com .centralnicregistry.com .centralnic.net .registry.coop .registry.love .registry.bar",
+		".centralnic.com .centralnicregistry.com .centralnic.net .registry.coop .registry.love",
 		"fm la pw vg gd fo " + // and those whose replies point to its guidance on WHOIS
 			"art auto autos baby beauty boats bond car cars cfd college cyou design gay hair homes host icu london lol makeup mom monster " +
 			"motorcycles online pics press protection quest rent sbs security site skin space storage store tech theatre tickets uno " +
@@ -81,7 +81,7 @@ var defaults = []struct {
 	{"google-registry", together(8, bucket(3, 20)), bigger, ".registry.google .nic.google", ""},
 	{"pir", together(4, window(30, minute)), "published: 30 a minute for registrars' web lookups, taken for everybody",
 		".publicinterestregistry.org .publicinterestregistry.net .pir.org", "charity foundation gives giving ngo ong org"},
-	{"tucows-registry", together(4, bucket(2, 10)), bigger, ".uniregistry.net .tucowsregistry.net .registry.click", ""},
+	{"tucows-registry", together(4, bucket(2, 10)), bigger, ".uniregistry.net .tucowsregistry.net", ""},
 	{"gmo-registry", together(4, bucket(2, 10)), bigger, ".gmoregistry.net", ""},
 	{"zdns", together(4, bucket(1, 10)), chosen, ".zdnsgtld.com .zdns.cn .gtld.knet.cn", ""},
 	{"core", together(4, bucket(1, 5)), chosen, ".corenic.net .corenic.org", "madrid scot swiss xn--80asehdb xn--80aswg"},

@@ -58,9 +58,10 @@ var fallback = Limit{Rates: []limit.Rate{{Events: 1, Per: time.Second, Burst: 5}
 
 // table is the operators of a configuration. It is immutable.
 type table struct {
-	byHost map[string]string // "host" and ".suffix" to the operator's name
-	rules  map[string]rule
-	rest   rule // of operators that are not listed
+	byHost   map[string]string // a host to the operator's name
+	bySuffix map[string]string // a domain, to the operator of it and all hosts below
+	rules    map[string]rule
+	rest     rule // of operators that are not listed
 }
 
 type rule struct {
@@ -70,7 +71,7 @@ type rule struct {
 }
 
 func newTable(own []Operator, rest Limit) *table {
-	t := &table{byHost: make(map[string]string), rules: make(map[string]rule)}
+	t := &table{byHost: make(map[string]string), bySuffix: make(map[string]string), rules: make(map[string]rule)}
 	if rest.isZero() {
 		rest = fallback
 	}
@@ -97,7 +98,11 @@ func (t *table) add(o Operator) {
 	r.listed = true
 	t.rules[o.Name] = r
 	for _, h := range o.Hosts {
-		t.byHost[normal(h)] = o.Name
+		if domain, ok := strings.CutPrefix(normal(h), "."); ok {
+			t.bySuffix[domain] = o.Name
+		} else {
+			t.byHost[domain] = o.Name
+		}
 	}
 }
 
@@ -115,17 +120,16 @@ func (t *table) find(host string) string {
 	if name, ok := t.byHost[host]; ok {
 		return name
 	}
-	if name, ok := t.byHost["."+host]; ok {
-		return name
-	}
-	for i := range len(host) {
-		if host[i] == '.' {
-			if name, ok := t.byHost[host[i:]]; ok {
-				return name
-			}
+	for {
+		if name, ok := t.bySuffix[host]; ok {
+			return name
 		}
+		dot := strings.IndexByte(host, '.')
+		if dot < 0 {
+			return ""
+		}
+		host = host[dot+1:]
 	}
-	return ""
 }
 
 // Operator is the name of the operator who runs the servers of these hosts: that of the first host that the table of operators
@@ -146,9 +150,6 @@ func (m *Manners) Operator(hosts ...string) string {
 }
 
 func registrable(host string) string {
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return host
-	}
 	if domain, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
 		return domain
 	}
