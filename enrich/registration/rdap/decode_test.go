@@ -2,6 +2,7 @@ package rdap
 
 import (
 	"net/netip"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -208,6 +209,12 @@ func TestLimits(t *testing.T) {
 	}
 	if len(o.Handle) > maxText || strings.ContainsRune(o.Handle, '\uFFFD') || len(o.NameServers) != 1 || len(o.Status) != 2 {
 		t.Errorf("a handle of %d bytes, %d name servers, %d status codes", len(o.Handle), len(o.NameServers), len(o.Status))
+	}
+	start := time.Now()
+	many := `{` + strings.Repeat(`"notices":[{"title":"limit","description":["limit\n","limit"]}],`, 15000) + `"x":1}`
+	r := &reply{url: &url.URL{Path: "/domain/example.test"}, query: query{ClassDomain, "example.test"}, status: 403, body: []byte(many)}
+	if _, e := r.judge(); e == nil || e.Kind != Refused || time.Since(start) > time.Second {
+		t.Errorf("%v after %v", e, time.Since(start))
 	}
 	deep := `{"objectClassName":"domain","ldhName":"example.test","x":` + strings.Repeat(`{"entities":[`, 4000) + strings.Repeat("]}", 4000) +
 		`,"entities":` + strings.Repeat(`[{"entities":`, 4000) + "0" + strings.Repeat("}]", 4000) + `}`

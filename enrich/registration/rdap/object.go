@@ -46,6 +46,7 @@ func (d *document) common(name []byte, c *cursor) bool {
 		d.description = c.texts(maxNotices)
 	case "notices", "remarks":
 		d.notices = append(d.notices, readNotices(c)...)
+		d.notices = d.notices[:min(len(d.notices), maxNotices)]
 	default:
 		return false
 	}

@@ -65,7 +65,7 @@ const (
 	maxText     = 1024 // bytes of a value
 	maxValues   = 64   // name servers, status codes, entities
 	maxRelated  = 8
-	maxNotices  = 16
+	maxNotices  = 16 // and lines of one
 	maxNesting  = 3 // of entities in entities
 	maxRedacted = 128
 )
