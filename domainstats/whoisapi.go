@@ -224,6 +224,9 @@ func whoisTarget(asked string) (domain, server string, ok bool) {
 	if named && strings.HasPrefix(server, "//") { // a URL that was pasted
 		name, server, named = asked, "", false
 	}
+	if len(asked) > maxArgument {
+		return "", "", false
+	}
 	if domain = domainOf(name); !isPlain(domain) || strings.IndexByte(domain, '.') < 0 {
 		return "", "", false
 	}
