@@ -35,8 +35,8 @@ func (k Kind) String() string {
 	return kindNames[Invalid]
 }
 
-var kindTexts = [...]string{"no usable answer", "not found", "not found, and reserved", "not found, but it may not be the registry that says so",
-	"too many queries", "refused", "the server is out of order", "the answer is too long", "a redirect that is not followed",
+var kindTexts = [...]string{"no usable answer", "not found", "not found, and reserved",
+	"not found, but it may not be the registry that says so", "too many queries", "refused", "the server is out of order", "the answer is too long", "a redirect that is not followed",
 	"no answer in time", "no connection"}
 
 // Error is why there is no object. Its text has neither the URL nor anything that is longer than a line.

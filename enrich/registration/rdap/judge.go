@@ -30,8 +30,11 @@ func (r *reply) judge() (*Object, *Error) {
 		if why := r.query.mismatch(&d.Object); why != "" {
 			err = errors.New(why)
 		} else if d.tells() || !throttled(r.words(d)) {
-			return &d.Object, nil
+			return d.object(), nil
 		}
+	}
+	if err != nil && d.tells() && r.status < 300 && d.errorCode == 0 { // its notices are about what it tells, not about the question
+		return nil, &Error{Status: r.status, Err: err}
 	}
 	e := &Error{Status: r.status, Title: d.title, Description: clean(strings.Join(d.description, " "))}
 	e.Kind = r.kind(d, noObject)
@@ -121,10 +124,10 @@ func (d *document) tells() bool {
 // words are what an answer without an object says, whoever wrote it.
 func (r *reply) words(d *document) string {
 	text := d.said()
-	if strings.TrimSpace(text) == "" && len(d.notices) == 0 {
+	if strings.TrimSpace(text) == "" && len(d.noticesAt) == 0 {
 		return withoutTags(string(r.body[:min(len(r.body), maxWords)]))
 	}
-	for _, n := range d.notices {
+	for _, n := range d.notices() {
 		text += "\n" + n.title
 		if r.status < 300 && d.errorCode == 0 || limits(n.title) {
 			text += "\n" + n.text

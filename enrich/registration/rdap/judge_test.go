@@ -75,6 +75,7 @@ func TestKinds(t *testing.T) {
 		{"no object", 200, rdapType, `{"rdapConformance":["rdap_level_0"]}`, Invalid},
 		{"no name", 200, rdapType, `{"objectClassName":"domain"}`, Invalid},
 		{"another name", 200, rdapType, `{"objectClassName":"domain","ldhName":"www.example.test","status":["active"]}`, Invalid},
+		{"another name, and terms of use", 200, rdapType, strings.ReplaceAll(strings.ReplaceAll(domainAnswer, "EXAMPLE", "other"), "example", "other"), Invalid},
 		{"another class", 200, rdapType, `{"objectClassName":"nameserver","ldhName":"example.test"}`, Invalid},
 		{"a list", 200, rdapType, `{"domainSearchResults":[]}`, Invalid},
 	} {

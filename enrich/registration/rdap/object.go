@@ -45,8 +45,9 @@ func (d *document) common(name []byte, c *cursor) bool {
 	case "description":
 		d.description = c.texts(maxNotices)
 	case "notices", "remarks":
-		d.notices = append(d.notices, readNotices(c)...)
-		d.notices = d.notices[:min(len(d.notices), maxNotices)]
+		if len(d.noticesAt) < maxNotices {
+			d.noticesAt = append(d.noticesAt, c.i)
+		}
 	default:
 		return false
 	}

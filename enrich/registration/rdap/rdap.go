@@ -66,7 +66,7 @@ const (
 	maxValues   = 64   // name servers, status codes, entities
 	maxRelated  = 8
 	maxNotices  = 16 // and lines of one
-	maxNesting  = 3 // of entities in entities
+	maxNesting  = 3  // of entities in entities
 	maxRedacted = 128
 )
 
@@ -89,7 +89,7 @@ func Decode(body []byte) (*Object, error) {
 	if err := d.incomplete(); err != nil {
 		return nil, err
 	}
-	return &d.Object, nil
+	return d.object(), nil
 }
 
 // document is an answer of either kind: an object, or an error response (RFC 9083 §6).
@@ -98,9 +98,10 @@ type document struct {
 	errorCode   int
 	title       string
 	description []string
-	notices     []notice
-	conformant  bool // it has rdapConformance
-	icann       bool // it follows the profile of generic top-level domains
+	body        []byte
+	noticesAt   []int // where notices and remarks are: they are read where there is nothing else to go by
+	conformant  bool  // it has rdapConformance
+	icann       bool  // it follows the profile of generic top-level domains
 
 	asNumber   bool // it has startAutnum
 	signed     tristate
@@ -135,7 +136,7 @@ func read(body []byte) (*document, error) {
 	if c.next() != '{' {
 		return nil, errNoRDAP
 	}
-	d := new(document)
+	d := &document{body: body}
 	for name := range c.members() {
 		if !d.common(name, c) {
 			d.number(name, c)
@@ -143,6 +144,20 @@ func read(body []byte) (*document, error) {
 	}
 	d.finish()
 	return d, nil
+}
+
+// object is the object alone, so that what keeps it does not keep the whole document.
+func (d *document) object() *Object {
+	o := d.Object
+	return &o
+}
+
+// notices are the first that the document has.
+func (d *document) notices() (list []notice) {
+	for _, at := range d.noticesAt {
+		list = append(list, readNotices(&cursor{b: d.body, i: at})...)
+	}
+	return list[:min(len(list), maxNotices)]
 }
 
 // incomplete is what keeps the document from being an object.

@@ -90,9 +90,10 @@ var fieldWords = [...]struct {
 	word  string
 	field whoisreply.ContactFields
 }{
-	{"email", whoisreply.ContactEmail}, {"e-mail", whoisreply.ContactEmail}, {"postal", whoisreply.ContactPostalCode}, {"organi", whoisreply.ContactOrganization}, {"street", whoisreply.ContactAddress},
-	{"address", whoisreply.ContactAddress}, {"city", whoisreply.ContactCity}, {"state", whoisreply.ContactState},
-	{"province", whoisreply.ContactState}, {"country", whoisreply.ContactCountry}, {"phone", whoisreply.ContactPhone}, {"name", whoisreply.ContactName},
+	{"email", whoisreply.ContactEmail}, {"e-mail", whoisreply.ContactEmail}, {"postal", whoisreply.ContactPostalCode},
+	{"organi", whoisreply.ContactOrganization}, {"street", whoisreply.ContactAddress}, {"address", whoisreply.ContactAddress},
+	{"city", whoisreply.ContactCity}, {"state", whoisreply.ContactState}, {"province", whoisreply.ContactState},
+	{"country", whoisreply.ContactCountry}, {"phone", whoisreply.ContactPhone}, {"name", whoisreply.ContactName},
 }
 
 // redactionOf reads names as "Registrant Name", "Tech Email", "Administrative Contact".

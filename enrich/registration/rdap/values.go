@@ -76,8 +76,8 @@ func statusCode(s string, domain bool) string {
 }
 
 // layouts of times. RFC 9083 §3 wants that of RFC 3339.
-var layouts = [...]string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00",
-	"2006-01-02T15:04Z07:00", "2006-01-02"}
+var layouts = [...]string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05",
+	"2006-01-02 15:04:05Z07:00", "2006-01-02T15:04Z07:00", "2006-01-02"}
 
 // parseTime is a time in UTC, zero where s is none. Times before the registries began and those of the far future are what
 // programs write that know no time: 1 January of year 1, 31 December 9999.
