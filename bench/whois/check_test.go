@@ -146,12 +146,3 @@ func TestRandomAddressesArePublic(t *testing.T) {
 		t.Errorf("addresses of %d /8, want 221", len(seen))
 	}
 }
-
-func TestProcessCPU(t *testing.T) {
-	before := processCPU(os.Getpid())
-	for end := time.Now().Add(30 * time.Millisecond); time.Now().Before(end); {
-	}
-	if used := processCPU(os.Getpid()) - before; before == 0 || used <= 0 {
-		t.Errorf("CPU clock: %v, then %v more", before, used)
-	}
-}

@@ -7,20 +7,23 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/whence-project/whence/bench/internal/child"
+	"github.com/whence-project/whence/bench/internal/contest"
 )
 
 // answerRoom is more than any answer in bulk takes.
 const answerRoom = 1024
 
 // bulk measures many lines on one connection.
-func (b *bench) bulk(whence *server, w io.Writer) error {
-	echo, err := b.add(startSelf(b.dir, "echo"))
+func (b *bench) bulk(whence *child.Server, w io.Writer) error {
+	echo, err := b.Self("echo", "-serve", "echo")
 	if err != nil {
 		return err
 	}
 	room := make([]byte, b.lines*answerRoom)
 	lines := bulkInput(b.bulks)
-	contenders := []*contender{
+	contenders := []*contest.Contender{
 		b.bulkOf("the echo", echo, room, lines, func(answers []byte) error { return checkEcho(answers, lines) }),
 		b.bulkOf("whence, one line (cymru -v)", whence, room, bulkInput(b.bulks, "verbose"),
 			func(answers []byte) error { return checkRows(answers, b.bulks) }),
@@ -28,15 +31,15 @@ func (b *bench) bulk(whence *server, w io.Writer) error {
 			func(answers []byte) error { return checkRecords(answers, b.bulks) }),
 	}
 	refs := contenders[:1:1]
-	if c, err := compileLoop(b.dir); err != nil {
-		b.skip("the C loop", err)
+	if c, err := b.compileLoop(); err != nil {
+		b.Skip("the C loop", err)
 	} else if peer, err := b.loopOf("the C loop (libmaxminddb)", c, b.database); err != nil {
 		return err
 	} else {
 		contenders, refs = append(contenders, peer), append(refs, peer)
 	}
 	if b.python != "" {
-		script, err := unpack(b.dir, "loop.py")
+		script, err := b.Unpack(peers, "peers/loop.py")
 		if err != nil {
 			return err
 		}
@@ -46,53 +49,52 @@ func (b *bench) bulk(whence *server, w io.Writer) error {
 		}
 		contenders = append(contenders, peer)
 	}
-	if err := contest(contenders, b.rounds, os.Stderr); err != nil {
+	if err := contest.Run(contenders, b.rounds, os.Stderr); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\nBulk, one connection: %d lines, median of %d rounds; the loops read a file and write to /dev/null\n\n", b.lines, b.rounds)
-	table(w, contenders, "line", false, refs...)
+	contest.Table{Rate: "line/s", Unit: "line", Figure: figure, Columns: []string{size}}.Write(w, contenders, refs...)
 	fmt.Fprintln(w)
-	verdict(w, "server CPU µs/line, one line (the budget's figure is of the machine it was set on)", med(contenders[1], cpuOf), budgetLine)
+	contest.AtMost(w, "server CPU µs/line, one line (the budget's figure is of the machine it was set on)", contenders[1].Median(contest.CPU), budgetLine)
 	if len(refs) > 1 {
-		verdict(w, "server CPU, × the C loop, one line", contenders[1].ratio(refs[1]), 1)
+		contest.AtMost(w, "server CPU, × the C loop, one line", contenders[1].Ratio(refs[1]), 1)
 	}
 	return nil
 }
 
 // bulkOf is a contender that is sent input over one connection.
-func (b *bench) bulkOf(name string, s *server, room, input []byte, check func(answers []byte) error) *contender {
-	client := &bulk{addr: s.addr, input: input, room: room, timeout: time.Minute}
-	return &contender{name: name, run: func() (sample, error) {
+func (b *bench) bulkOf(name string, s *child.Server, room, input []byte, check func(answers []byte) error) *contest.Contender {
+	client := &bulk{addr: s.Addr, input: input, room: room, timeout: time.Minute}
+	return &contest.Contender{Name: name, Run: func() (contest.Sample, error) {
 		var answers []byte
-		x, err := measured(s, b.lines, func() (elapsed time.Duration, err error) {
+		x, err := contest.Measure(s, func() (n int, elapsed time.Duration, err error) {
 			answers, elapsed, err = client.run()
-			return elapsed, err
+			return b.lines, elapsed, err
 		})
 		if err != nil {
-			return sample{}, err
+			return x, err
 		}
-		x.bytes = float64(len(answers)) / float64(b.lines)
+		x.More = map[string]float64{size: float64(len(answers)) / float64(b.lines)}
 		return x, check(answers)
 	}}
 }
 
 // loopOf is a contender that runs a program on all lines.
-func (b *bench) loopOf(name string, args ...string) (*contender, error) {
-	l, bytes, err := newLoop(b.dir, b.bulks, args...)
+func (b *bench) loopOf(name string, args ...string) (*contest.Contender, error) {
+	l, bytes, err := newLoop(b.Dir, b.bulks, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &contender{name: name, run: func() (sample, error) {
-		all, own, start := machineCPU(), processCPU(os.Getpid()), time.Now()
+	return &contest.Contender{Name: name, Run: func() (contest.Sample, error) {
+		others := contest.Others()
 		r, err := l.run()
 		if err != nil {
-			return sample{}, err
+			return contest.Sample{}, err
 		}
-		all, own = machineCPU()-all, processCPU(os.Getpid())-own
 		n := float64(b.lines)
-		return sample{
-			rate: n / r.elapsed.Seconds(), cpu: r.cpu.Seconds() * 1e6 / n, bytes: float64(bytes) / n,
-			other: share(all-own-r.spent, time.Since(start)),
+		return contest.Sample{
+			Rate: n / r.elapsed.Seconds(), CPU: r.cpu.Seconds() * 1e6 / n, Other: others(0),
+			More: map[string]float64{size: float64(bytes) / n},
 		}, nil
 	}}, nil
 }

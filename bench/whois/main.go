@@ -10,11 +10,11 @@ import (
 	"io"
 	"log"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"runtime"
-	"syscall"
 	"time"
+
+	"github.com/whence-project/whence/bench/internal/child"
+	"github.com/whence-project/whence/bench/internal/contest"
 )
 
 // The budgets: server CPU of a query as a multiple of the limit's; microseconds of a line in bulk.
@@ -24,16 +24,22 @@ const (
 	budgetLine   = 0.40
 )
 
+// The columns of the tables that are this program's own.
+const (
+	p50  = "p50 µs"
+	p99  = "p99 µs"
+	size = "bytes/answer"
+)
+
 // bench is one run of the program.
 type bench struct {
-	dir, caddy, database string
-	rounds, n, lines     int
-	clients              int
-	zipf                 bool
-	python               string // empty where there is none
-	servers              []*server
-	skipped              []string // what could not be measured, and why
-	singles, bulks       []query  // the queries of each contest
+	*child.Stand
+	caddy, database  string
+	rounds, n, lines int
+	clients          int
+	zipf             bool
+	python           string  // empty where there is none
+	singles, bulks   []query // the queries of each contest
 }
 
 func main() {
@@ -70,27 +76,15 @@ func (b *bench) run(only string) (err error) {
 	if b.database, err = filepath.Abs(b.database); err != nil {
 		return err
 	}
-	if b.dir, err = os.MkdirTemp("", "whence-bench-"); err != nil {
+	if b.Stand, err = child.NewStand(); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
-	defer b.stop()
-	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-interrupted
-		os.RemoveAll(b.dir)
-		os.Exit(130) // which ends the children, see start
-	}()
-
-	if b.caddy == "" {
-		fmt.Fprintln(os.Stderr, "building ./cmd/caddy")
-		if b.caddy, err = buildCaddy(b.dir); err != nil {
-			return err
-		}
+	defer b.Close()
+	if b.caddy, err = b.Binary(b.caddy); err != nil {
+		return err
 	}
 	if b.python, err = findPython(); err != nil {
-		b.skip("Python", err)
+		b.Skip("Python", err)
 	}
 	if b.singles, err = newQueries(b.database, b.n, 1, b.zipf); err != nil {
 		return err
@@ -98,11 +92,11 @@ func (b *bench) run(only string) (err error) {
 	if b.bulks, err = newQueries(b.database, b.lines, 2, b.zipf); err != nil {
 		return err
 	}
-	whence, err := b.add(startWhence(b.dir, "whence", b.caddy, b.database, true))
+	whence, err := b.startWhence("whence", true)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, %s; database %s; %s\n", time.Now().UTC().Format(time.DateOnly), machine(), filepath.Base(b.database), b.draw())
+	fmt.Printf("%s, %s; database %s; %s\n", time.Now().UTC().Format(time.DateOnly), contest.Machine(), filepath.Base(b.database), b.draw())
 	if only != "bulk" {
 		if err := b.single(whence, os.Stdout); err != nil {
 			return err
@@ -113,9 +107,7 @@ func (b *bench) run(only string) (err error) {
 			return err
 		}
 	}
-	for _, s := range b.skipped {
-		fmt.Println("- left out:", s)
-	}
+	b.PrintSkipped(os.Stdout)
 	return nil
 }
 
@@ -126,30 +118,13 @@ func (b *bench) draw() string {
 	return "random public IPv4 addresses"
 }
 
-func (b *bench) add(s *server, err error) (*server, error) {
-	if err == nil {
-		b.servers = append(b.servers, s)
-	}
-	return s, err
-}
-
-func (b *bench) stop() {
-	for _, s := range b.servers {
-		s.stop()
-	}
-}
-
-func (b *bench) skip(what string, err error) {
-	b.skipped = append(b.skipped, fmt.Sprintf("%s: %v", what, err))
-}
-
 // single measures one query a connection.
-func (b *bench) single(whence *server, w io.Writer) error {
-	limit, err := b.add(startSelf(b.dir, "limit"))
+func (b *bench) single(whence *child.Server, w io.Writer) error {
+	limit, err := b.Self("limit", "-serve", "limit")
 	if err != nil {
 		return err
 	}
-	quiet, err := b.add(startWhence(b.dir, "quiet", b.caddy, b.database, false))
+	quiet, err := b.startWhence("quiet", false)
 	if err != nil {
 		return err
 	}
@@ -159,69 +134,58 @@ func (b *bench) single(whence *server, w io.Writer) error {
 		}
 		return nil
 	}
-	contenders := []*contender{
+	contenders := []*contest.Contender{
 		b.loadOf("the limit", limit, len(b.singles), fixed),
 		b.loadOf("whence, access lines (INFO, file)", whence, len(b.singles), (*query).checkLines),
 		b.loadOf("whence, no access lines", quiet, len(b.singles), (*query).checkLines),
 	}
 	if b.python != "" {
-		article, err := b.add(startArticle(b.dir, b.python, b.database))
+		article, err := b.startArticle()
 		if err != nil {
 			return err
 		}
 		contenders = append(contenders, b.loadOf("the article's server (Python)", article, len(b.singles)/4, (*query).checkLines))
 	}
-	if err := contest(contenders, b.rounds, os.Stderr); err != nil {
+	if err := contest.Run(contenders, b.rounds, os.Stderr); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\nOne query a connection: %d clients, %d queries, median of %d rounds\n\n", b.clients, b.n, b.rounds)
-	table(w, contenders, "query", true, contenders[0])
+	contest.Table{Rate: "query/s", Unit: "query", Figure: figure, Columns: []string{p50, p99, size}}.Write(w, contenders, contenders[0])
 	fmt.Fprintln(w)
-	verdict(w, "server CPU, × the limit, with access lines", contenders[1].ratio(contenders[0]), budgetRatio)
-	verdict(w, "server CPU, × the limit, without access lines", contenders[2].ratio(contenders[0]), budgetRatio)
-	verdict(w, "server CPU µs/query, with access lines (the budget's figure is of the machine it was set on)",
-		med(contenders[1], cpuOf), budgetMicros)
+	contest.AtMost(w, "server CPU, × the limit, with access lines", contenders[1].Ratio(contenders[0]), budgetRatio)
+	contest.AtMost(w, "server CPU, × the limit, without access lines", contenders[2].Ratio(contenders[0]), budgetRatio)
+	contest.AtMost(w, "server CPU µs/query, with access lines (the budget's figure is of the machine it was set on)",
+		contenders[1].Median(contest.CPU), budgetMicros)
 	return nil
 }
 
 // loadOf is a contender that is asked the first n single queries.
-func (b *bench) loadOf(name string, s *server, n int, check func(*query, []byte) error) *contender {
-	l := &load{addr: s.addr, queries: b.singles[:n], clients: b.clients, timeout: 10 * time.Second, check: check}
-	return &contender{name: name, run: func() (sample, error) {
+func (b *bench) loadOf(name string, s *child.Server, n int, check func(*query, []byte) error) *contest.Contender {
+	l := &load{addr: s.Addr, queries: b.singles[:n], clients: b.clients, timeout: 10 * time.Second, check: check}
+	return &contest.Contender{Name: name, Run: func() (contest.Sample, error) {
 		var res *loadResult
-		x, err := measured(s, n, func() (time.Duration, error) {
+		x, err := contest.Measure(s, func() (int, time.Duration, error) {
 			res = l.run()
 			if res.failed > 0 {
-				return 0, fmt.Errorf("%d of %d queries failed, the first: %w", res.failed, n, res.first)
+				return 0, 0, fmt.Errorf("%d of %d queries failed, the first: %w", res.failed, n, res.first)
 			}
-			return res.elapsed, nil
+			return n, res.elapsed, nil
 		})
 		if err != nil {
-			return sample{}, err
+			return x, err
 		}
-		x.p50, x.p99, x.bytes = res.quantile(0.5), res.quantile(0.99), float64(res.bytes)/float64(n)
+		x.More = map[string]float64{
+			p50: float64(res.quantile(0.5).Microseconds()), p99: float64(res.quantile(0.99).Microseconds()),
+			size: float64(res.bytes) / float64(n),
+		}
 		return x, nil
 	}}
 }
 
-// measured is a sample of what s takes for n queries or lines.
-func measured(s *server, n int, run func() (time.Duration, error)) (sample, error) {
-	runtime.GC() // this program's own garbage is not to be collected on the clock
-	all, own, cpu := machineCPU(), processCPU(os.Getpid()), s.cpu()
-	elapsed, err := run()
-	if err != nil {
-		return sample{}, err
+// figure writes a processor time with as many digits as are worth reading.
+func figure(v float64) string {
+	if v < 10 {
+		return fmt.Sprintf("%.3f", v)
 	}
-	cpu, own = s.cpu()-cpu, processCPU(os.Getpid())-own
-	all = machineCPU() - all
-	return sample{
-		rate:  float64(n) / elapsed.Seconds(),
-		cpu:   cpu.Seconds() * 1e6 / float64(n),
-		other: share(all-cpu-own, elapsed),
-	}, nil
-}
-
-// share is a processor time as a share of what the machine had. The machine counts in hundredths of a second.
-func share(cpu, elapsed time.Duration) float64 {
-	return min(max(0, cpu.Seconds()/elapsed.Seconds()/float64(runtime.NumCPU())), 1)
+	return fmt.Sprintf("%.1f", v)
 }
