@@ -82,7 +82,8 @@ func (m *Manners) throttled(t *Turn, wait time.Duration, now int64) {
 		c.quotas[i].drain(until)
 	}
 	for i := len(t.op.queue) - 1; i >= 0; i-- {
-		if err := m.late(t.op, t.op.queue[i], 1, now); err != nil {
+		w := t.op.queue[i]
+		if err := m.late(t.op, w, w.priority(), 1, now); err != nil {
 			t.op.dismiss(i, err)
 		}
 	}

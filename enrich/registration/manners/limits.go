@@ -13,7 +13,8 @@ import (
 // Limit is how often an operator may be asked.
 type Limit struct {
 	// Rates must all allow a query. One without a Burst is a rolling window: never more than Events in any time of Per. One with a Burst
-	// is a token bucket: Burst at once after a time of rest, then Events each Per. A zero Rate limits nothing.
+	// is a token bucket: Burst at once after a time of rest, then Events each Per. A zero Rate limits nothing. Of a window of a minute
+	// or more a quarter is kept from Background, and an eighth from Pipeline.
 	Rates []limit.Rate
 	// Concurrent is how many queries may be under way at the same time from one client; 0 is any number.
 	Concurrent int

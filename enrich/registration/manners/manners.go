@@ -49,6 +49,9 @@ type Options struct {
 	Now func() time.Time // time.Now
 }
 
+// rise is after what time those who are not urgent enough are asked again how urgent they are.
+const rise = time.Second
+
 // maxOperators is how many operators that are not listed are remembered. Beyond that, those are forgotten first of whom there is
 // least to remember.
 const maxOperators = 4096

@@ -27,7 +27,7 @@ type source struct {
 	addr     netip.Addr // the zero Addr is the system's choice
 	client   *client
 	inFlight int
-	last     int64 // when it was used
+	last     uint64 // which of the operator's turns it had last
 }
 
 // client is what the operator takes for one: all sources in one network of his choice.
@@ -90,11 +90,12 @@ func (c *client) inherit(old *client, now int64) {
 	c.throttledAt = max(c.throttledAt, old.throttledAt)
 }
 
-// readyAt is when the k-th query from now on may be asked at the earliest, k from 1.
-func (c *client) readyAt(k int, now int64) int64 {
+// readyAt is when the k-th query from now on, of priority p, may be asked at the earliest, k from 1.
+func (c *client) readyAt(k int, p Priority, now int64) int64 {
 	t := max(now, c.paused)
 	for i := range c.quotas {
-		t = max(t, c.quotas[i].at(k, now))
+		q := &c.quotas[i]
+		t = max(t, q.at(k+q.reserve(p), now))
 	}
 	return t
 }
@@ -108,25 +109,20 @@ func (c *client) left(now int64) int {
 	return n
 }
 
-// serves reports that s has addresses of the family that is wanted: 4, 6, or 0 for any.
+// serves reports that s has addresses of the family that is wanted: 4 or 6, others are any.
 func (s *source) serves(family int) bool {
-	switch {
-	case family == 0 || !s.addr.IsValid():
-		return true
-	case s.addr.Unmap().Is4():
-		return family == 4
-	}
-	return family == 6
+	i := familyIndex(family)
+	return i == 0 || !s.addr.IsValid() || s.addr.Is4() == (i == 1)
 }
 
-// pick is the source whose turn it is: of the client with most queries left, the one that rested longest. It is nil where none is
+// pick is the source whose turn it is for a query of priority p: of the client with most queries left, the one that rested longest. It is nil where none is
 // ready.
-func (op *operator) pick(family int, now int64) *source {
+func (op *operator) pick(family int, p Priority, now int64) *source {
 	var best *source
 	most := 0
 	for _, s := range op.sources {
 		c := s.client
-		if !s.serves(family) || op.rule.limit.Concurrent > 0 && c.inFlight >= op.rule.limit.Concurrent || c.readyAt(1, now) > now {
+		if !s.serves(family) || op.rule.limit.Concurrent > 0 && c.inFlight >= op.rule.limit.Concurrent || c.readyAt(1, p, now) > now {
 			continue
 		}
 		if left := c.left(now); best == nil || left > most || left == most && s.last < best.last {
@@ -136,26 +132,31 @@ func (op *operator) pick(family int, now int64) *source {
 	return best
 }
 
-// earliest is when the k-th query from now on may be asked at the earliest, however lucky we are: at least one client must ask
+// earliest is when the k-th query from now on, of priority p, may be asked at the earliest, however lucky we are: at least one client must ask
 // its share of the k.
-func (op *operator) earliest(k, family int, now int64) int64 {
+func (op *operator) earliest(k, family int, p Priority, now int64) int64 {
 	share := (k + len(op.clients) - 1) / len(op.clients)
 	t := int64(math.MaxInt64)
 	for _, s := range op.sources {
 		if s.serves(family) {
-			t = min(t, s.client.readyAt(share, now))
+			t = min(t, s.client.readyAt(share, p, now))
 		}
 	}
 	return t
 }
 
-// wake is when a client that has to let time pass will be ready, 0 where there is none.
+// wake is when a client that has to let time pass will be ready for some priority, 0 where there is none.
 func (op *operator) wake(now int64) int64 {
 	t := int64(0)
 	for _, c := range op.clients {
-		if r := c.readyAt(1, now); r > now && (t == 0 || r < t) {
-			t = r
+		for p := range Priority(priorities) {
+			if r := c.readyAt(1, p, now); r > now && (t == 0 || r < t) {
+				t = r
+			}
 		}
+	}
+	if soon := now + int64(rise); t > soon && op.pick(0, Person, now) != nil {
+		return soon
 	}
 	return t
 }

@@ -16,6 +16,7 @@ type PausedError struct {
 	Operator string
 	Until    time.Time // when it can be one's turn at the earliest
 	Why      string
+	Reserved bool // what is left is kept for who is more urgent: he would have had his turn
 }
 
 func (e *PausedError) Error() string {
@@ -86,7 +87,7 @@ func (m *Manners) Wait(ctx context.Context, r Request) (*Turn, error) {
 		r.Family = 0 // none can; that the server cannot be reached is for who dials to say
 	}
 	if len(op.queue) == 0 && !op.held(r.Server, now) {
-		if s := op.pick(r.Family, now); s != nil {
+		if s := op.pick(r.Family, r.priority(), now); s != nil {
 			defer m.mu.Unlock()
 			return m.grant(op, s, r.Server, now), nil
 		}
@@ -141,7 +142,7 @@ func (m *Manners) enqueue(ctx context.Context, op *operator, r Request, now int6
 			last, lowest = i, o
 		}
 	}
-	if err := m.late(op, w, ahead+1, now); err != nil {
+	if err := m.late(op, w, p, ahead+1, now); err != nil {
 		return nil, err
 	}
 	if len(op.queue) >= m.opt.QueueLen {
@@ -155,17 +156,19 @@ func (m *Manners) enqueue(ctx context.Context, op *operator, r Request, now int6
 	return w, nil
 }
 
-// late is the error of w if the k-th turn from now on comes too late for it.
-func (m *Manners) late(op *operator, w *waiter, k int, now int64) error {
+// late is the error of w, whose priority is p, if the k-th turn from now on comes too late for it.
+func (m *Manners) late(op *operator, w *waiter, p Priority, k int, now int64) error {
 	if w.deadline == 0 {
 		return nil
 	}
-	t := op.earliest(k, w.Family, now)
+	t := op.earliest(k, w.Family, p, now)
 	if t <= w.deadline {
 		return nil
 	}
 	m.count(op, func(c *Counts) { c.Paused++ })
-	return &PausedError{Operator: op.name, Until: m.time(t), Why: op.why(now)}
+	return &PausedError{
+		Operator: op.name, Until: m.time(t), Why: op.why(now), Reserved: op.earliest(1, w.Family, Person, now) <= w.deadline,
+	}
 }
 
 // dismiss tells the i-th of the queue that it gets no turn.
@@ -194,35 +197,38 @@ func (m *Manners) dispatch(op *operator, now int64) {
 
 // next is who of the queue is to have the next turn, and from which source; -1 where it is nobody's turn now.
 func (op *operator) next(now int64) (int, *source) {
-	any := op.pick(0, now)
-	if any == nil {
+	if op.pick(0, Person, now) == nil {
 		return -1, nil
 	}
-	ready := byFamily{any, op.pick(4, now), op.pick(6, now)}
+	var ready [priorities][3]struct { // by priority and family
+		known  bool
+		source *source
+	}
 	best, lowest, from := -1, Priority(priorities), (*source)(nil)
 	for i, w := range op.queue {
-		s := ready.of(w.Family)
-		if s == nil || w.gone(now) || op.held(w.Server, now) {
+		p := w.priority()
+		if p >= lowest || w.gone(now) || op.held(w.Server, now) {
 			continue
 		}
-		if p := w.priority(); p < lowest {
-			best, lowest, from = i, p, s
+		r := &ready[p][familyIndex(w.Family)]
+		if !r.known {
+			r.known, r.source = true, op.pick(w.Family, p, now)
+		}
+		if r.source != nil {
+			best, lowest, from = i, p, r.source
 		}
 	}
 	return best, from
 }
 
-// byFamily has a source for each family that can be wanted.
-type byFamily struct{ any, four, six *source }
-
-func (m byFamily) of(family int) *source {
+func familyIndex(family int) int {
 	switch family {
 	case 4:
-		return m.four
+		return 1
 	case 6:
-		return m.six
+		return 2
 	}
-	return m.any
+	return 0
 }
 
 // gone reports that nobody waits any longer, whether he knows already or not.
@@ -238,11 +244,11 @@ func (m *Manners) grant(op *operator, s *source, server string, now int64) *Turn
 	}
 	s.inFlight++
 	s.client.inFlight++
-	s.last = now
 	if b := op.servers[server]; b != nil && b.until != 0 {
 		b.probe = t
 	}
 	m.count(op, func(c *Counts) { c.Turns++ })
+	s.last = op.counts.Turns
 	return t
 }
 

@@ -253,6 +253,54 @@ func TestLimitsHold(t *testing.T) {
 	})
 }
 
+// Of a long window something is kept for who is more urgent, and for who becomes it while he waits.
+func TestReserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := one(0, window(40, time.Hour))
+		patience, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		used := 0
+		for _, tt := range []struct {
+			p    Priority
+			want int
+		}{{Background, 30}, {Pipeline, 35}, {Person, 40}} {
+			for {
+				turn, err := m.Wait(patience, request("a.test", tt.p))
+				var paused *PausedError
+				if errors.As(err, &paused) {
+					if paused.Reserved != (tt.p != Person) || time.Until(paused.Until) != time.Hour+time.Second {
+						t.Errorf("priority %d: %+v", tt.p, paused)
+					}
+					break
+				}
+				used++
+				turn.Done(Outcome{})
+			}
+			if used != tt.want {
+				t.Errorf("%d used up to priority %d, want %d", used, tt.p, tt.want)
+			}
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		m := one(0, window(40, time.Hour))
+		for range 30 {
+			take(t, m, "a.test").Done(Outcome{})
+		}
+		var p atomic.Uint32
+		p.Store(uint32(Background))
+		o := newOrder()
+		o.add(t.Context(), m, "rises", Request{
+			Operator: "registry.test", Server: "a.test", Priority: func() Priority { return Priority(p.Load()) }, Family: 99,
+		}, Outcome{})
+		time.Sleep(90 * time.Second)
+		p.Store(uint32(Person))
+		o.wg.Wait()
+		if d := o.times[0] - 90*time.Second; d < 0 || d > rise {
+			t.Errorf("served %v after it became urgent", d)
+		}
+	})
+}
+
 // Those whose time has come go on while a slot is free; a second Done changes nothing.
 func TestConcurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -55,6 +55,20 @@ func times(d int64, n int) int64 {
 	return d * int64(n)
 }
 
+// reserve is how many of a window's events are kept for who is more urgent than p. In a window of a day priorities would mean
+// nothing otherwise: whoever came first had them all.
+func (q *quota) reserve(p Priority) int {
+	switch {
+	case !q.isWindow() || q.rate.Per < minute:
+		return 0
+	case p >= Background:
+		return q.rate.Events / 4
+	case p >= Pipeline:
+		return q.rate.Events / 8
+	}
+	return 0
+}
+
 // prune forgets the events that have left the window.
 func (q *quota) prune(now int64) {
 	gone := 0

@@ -48,7 +48,7 @@ type ClientStatus struct {
 	Network     netip.Prefix `json:"network,omitzero"` // our addresses in it; none: all
 	Sources     []netip.Addr `json:"sources,omitempty"`
 	Used        []int        `json:"used,omitempty"` // of each of the operator's rates: queries of the window, or tokens missing
-	Left        int          `json:"left"`           // queries that could be asked at once; -1: any number
+	Left        int          `json:"left"`           // queries that could be asked at once, by people; -1: any number
 	UnderWay    int          `json:"under_way"`
 	Next        time.Time    `json:"next,omitzero"`         // when the next query can be asked, where that is not now
 	PausedUntil time.Time    `json:"paused_until,omitzero"` // by the operator's wish
@@ -129,7 +129,7 @@ func (m *Manners) clientStatus(op *operator, c *client, now int64) ClientStatus 
 	if len(c.quotas) > 0 {
 		s.Left = c.left(now)
 	}
-	if t := c.readyAt(1, now); t > now {
+	if t := c.readyAt(1, Person, now); t > now {
 		s.Next, s.Left = m.time(t), 0
 	}
 	if c.paused > now {
@@ -148,7 +148,7 @@ func (m *Manners) Paused(operator, server string) (until time.Time, why string) 
 		return time.Time{}, ""
 	}
 	now := m.now()
-	t := op.earliest(1, 0, now)
+	t := op.earliest(1, 0, Person, now)
 	if !op.isPaused(now) && t-now <= int64(m.opt.Patience) {
 		t = 0
 	} else {
