@@ -22,6 +22,9 @@ var written = []struct {
 	layout []string
 }{
 	{regexp.MustCompile(`\b(?:19|20)\d\d-\d\d-\d\d`), []string{"2006-01-02"}},
+	{regexp.MustCompile(`\b(?:19|20)\d\d-\d{1,2}-\d{1,2}\b`), []string{"2006-1-2"}},
+	{regexp.MustCompile(`\b[A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d [A-Z]{3} (?:19|20)\d\d\b`), []string{"Jan 02 15:04:05 MST 2006"}},
+	{regexp.MustCompile(`\b\d\d/\d\d/\d\d\b`), []string{"02/01/06"}},
 	{regexp.MustCompile(`\b(?:19|20)\d\d/\d\d/\d\d\b`), []string{"2006/01/02"}},
 	{regexp.MustCompile(`\b(?:19|20)\d\d\.\d\d\.\d\d\b`), []string{"2006.01.02"}},
 	{regexp.MustCompile(`\b(?:19|20)\d\d\. \d\d\. \d\d\b`), []string{"2006. 01. 02"}},
@@ -181,7 +184,7 @@ func later(s score.Sample, days int) score.Sample {
 					list = append(list, t.AddDate(0, 0, days).Format(time.RFC3339))
 				}
 			}
-			if len(list) > 0 {
+			if expected[key] = nil; len(list) > 0 { // a label in words is no label of the other reply
 				expected[key] = list
 			}
 		}
@@ -192,7 +195,7 @@ func later(s score.Sample, days int) score.Sample {
 
 func TestScoresOnOtherDatesAndNames(t *testing.T) {
 	all := samples(t)
-	const give = 0.5
+	const give = 0.6 // the day and month that another date told apart are now and then left open
 	for _, m := range []struct {
 		name string
 		do   func(score.Sample) score.Sample

@@ -21,7 +21,7 @@ var terms = [...]string{
 // which the sayings know nothing.
 var doubts = [...]string{"quota", "exceeded", " limit ", " limit.", " limits ", "refused", "denied", "<html", "<!doctype", "http/1.", "requested url", "internal error",
 	"server error", "database error", "could not connect", "unable to connect", "cannot connect", "host not found", "server not found",
-	"tld not found", "zone not found", "file not found", "page not found", "command not found", "timed out", "timeout"}
+	"tld not found", "zone not found", "file not found", "page not found", "command not found", "timed out", "timeout", "не свободен", "не вільний"}
 
 // phrase is a part of a sentence that tells something: a class, or one of the two below.
 type phrase struct {
@@ -77,8 +77,7 @@ func said(s string) (class Class, doubt, terms bool) {
 		}
 		for _, p := range phrases[list] {
 			if strings.HasPrefix(s[i:], p.text) {
-				// "whois.registry.no domain …" has no "no domain".
-				seen[p.what] = seen[p.what] || p.what != uint8(Available) || i == 0 || s[i-1] != '.' && s[i-1] != '-'
+				seen[p.what] = seen[p.what] || p.what != uint8(Available) || !negated(s[:i])
 			}
 		}
 	}
@@ -96,6 +95,17 @@ func said(s string) (class Class, doubt, terms bool) {
 		return Available, doubt, terms
 	}
 	return Error, doubt, terms
+}
+
+// negated reports whether what stands before a phrase turns it round, "not available for …", or makes it part of a name:
+// "whois.registry.no domain …" has no "no domain".
+func negated(before string) bool {
+	for _, w := range [...]string{".", "-", "not ", "no longer ", "n't ", "un", "cannot ", "never "} {
+		if strings.HasSuffix(before, w) {
+			return true
+		}
+	}
+	return false
 }
 
 // isAvailable reports whether a paragraph ends in "example.org is available" or "the domain is available".

@@ -13,8 +13,10 @@ var sayings = []saying{
 	{Blocked, "been blacklisted|is blacklisted|are blacklisted|access denied|has been banned|is banned|been banned|" +
 		"permission denied|not authorised to access this|you have been blocked|your access has been|" +
 		"not authorized to use this|access from your ip|su direccion ip no|client blocked|query refused|" +
-		"you are not allowed to|is not permitted to query|is not permitted to access|is not permitted to use|not whitelisted|not in our whitelist|403 forbidden|access forbidden|access is restricted|" +
-		"access blocked|access refused|unauthorized|not authorized|ip not allowed|blacklist|la ip utilizada no|access to this service is denied|connection denied|blocked for abuse"},
+		"you are not allowed to|host is not permitted|client is not permitted|ip is not permitted|address is not permitted|not whitelisted|not in our whitelist|403 forbidden|access forbidden|" +
+		"access blocked|access refused|401 unauthorized|unauthorized ip|unauthorized client|unauthorized request|ip not authorized|ip is not authorized|" +
+		"address is not authorized|client not authorized|client is not authorized|host not authorized|ip not allowed|ip blacklisted|" +
+		"in blacklist|in the blacklist|on our blacklist|on the blacklist|la ip utilizada no|access to this service is denied|connection denied|blocked for abuse"},
 	{Throttled, "too many|ip address blocked|ip is blocked|ip has been blocked|ip address is blocked|query rate reached|" +
 		"request denied|limit exceeded|limit has been exceeded|limit reached|limit was exceeded|exceeded your|exceeded the|" +
 		"quota exceeded|quota reached|has been exceeded|have exceeded|has exceeded|been exceeded|slow down|try again|" +
@@ -29,9 +31,9 @@ var sayings = []saying{
 		"number of queries|exceeded. |be replenished|due to query limit|command rate|connection limit|" +
 		"limitado temporalmente|demasiadas consultas|consultas excedido|requests of this client|rejected due to|" +
 		"refused, try|wait for|connections exceeded|has been reached|being rate|rate exceed|rate-exceed|over your|over the limit|over limit|http 429|" +
-		"error 429|lookup refused|limit hit|hit the limit|frequency limit|number of connections|number of requests|used up|come back|" +
-		"daily quota|limits exceeded|excessive access|excessive number|excessive use|reached the limit|reached your|limit for queries|" +
-		"query limit|abuse limit|being throttled|retry after|retry in|retry later"},
+		"error 429|lookup refused|limit hit|hit the limit|frequency limit|number of connections from|number of requests from|requests exceeded|used up|come back|" +
+		"daily quota|limits exceeded|excessive access from|due to excessive|excessive number|reached the limit|reached your|" +
+		"abuse limit|being throttled|retry after|retry in|retry later"},
 	{Reserved, "is reserved|are reserved|been reserved|reserved by|reserved name|reserved for|reserved domain|" +
 		"in the reserved list|restricted from|is restricted|restricted domain|domain is prohibited|requested is prohibited|" +
 		"is not allowed to be registered|domain not available|not available for registration|can not be registered|" +
@@ -39,9 +41,9 @@ var sayings = []saying{
 		"not available or is reserved|blocked by|prohibited string|prohibited name|domain reserved|name is prohibited|" +
 		"not registrable|not available for second level|registration is not allowed|unavailable for registration|" +
 		"not be available for registration|restricted name|in the restricted list|reserved word|dpml block|globalblock|" +
-		"trademark clearinghouse block|réservé|reservado|dpml|withheld|not allowed for registration|is banned domain|banned domain|" +
-		"banned name|not permitted to be registered|stop list|stop-list|registry reserved|reserved by|forbidden name|is forbidden|" +
-		"forbidden domain|not eligible for registration|ineligible|unassignable|registration is prohibited|name is prohibited|" +
+		"trademark clearinghouse block|réservé|reservado|dpml|name is withheld|withheld from registration|not allowed for registration|is banned domain|banned domain|" +
+		"banned name|not permitted to be registered|stop list|stop-list|registry reserved|reserved by|forbidden name|domain is forbidden|name is forbidden|" +
+		"forbidden domain|not eligible for registration|unassignable|registration is prohibited|name is prohibited|" +
 		"is prohibited from registration|name is prohibited|of this name is prohibited|not open for registration|not be registered"},
 	{Available, "no match|not found|no entries found|no data found|no object found|no objects found|nothing found|" +
 		"no records match|no such domain|not registered|is available for|is available to|is available. |available for reg|" +
@@ -79,15 +81,15 @@ var sayingsElsewhere = []saying{
 		"zu oft|limit überschritten|anfragelimit|abfragelimit|später erneut|später noch einmal|später wieder|troppe|troppi|superato|" +
 		"riprovare|riprova più|più tardi|przekroczon|przekroczył|zbyt wiele|zbyt często|spróbuj|překročen|příliš mnoho|příliš často|" +
 		"prekročen|príliš veľa|zkuste to|skúste|túl sok|túllépte|később|çok fazla|limitiniz|aşıldı|aşıld|daha sonra|te veel|te vaak|" +
-		"probeer het later|limiet|för många|försök igen|for mange|prøv igen|prøv igjen|liian monta|liian mon|yritä myöhemmin|liiga palju|" +
+		"probeer het later|limiet overschreden|limiet bereikt|för många|försök igen|for mange|prøv igen|prøv igjen|liian monta|liian mon|yritä myöhemmin|liiga palju|" +
 		"terlalu banyak|coba lagi|melebihi|quá nhiều|thử lại|vượt quá|prea multe|depășit|încercați|previše|preveč|prekoračen|" +
 		"πάρα πολλ|υπέρβαση|มากเกินไป|تجاوز|بیش از حد|יותר מדי"},
-	{Reserved, "no disponible para|no está disponible|no esta disponible|no se puede registrar|no puede ser registrado|restringido|não disponível|" +
+	{Reserved, "no disponible para|no está disponible|no esta disponible|no se puede registrar|no puede ser registrado|dominio restringido|nombre restringido|não disponível|" +
 		"não está disponível|não pode ser registrad|n'est pas disponible|ne peut être enregistr|ne peut pas être enregistr|" +
 		"terme réglementé|reserviert|gesperrte domain|nicht verfügbar|kann nicht registriert|dominio riservato|nome riservato|" +
-		"non disponibile|non assegnabile|gereserveerd|niet beschikbaar|zarezerwowan|zastrzeżon|niedostępn|nie może być zarejestr|" +
+		"non disponibile|non assegnabile|gereserveerd|niet beschikbaar|zarezerwowan|zastrzeżon|nie może być zarejestr|" +
 		"vyhrazen|rezervován|nemůže být registr|fenntartott|nem regisztrálható|rezervat|rezervisan|rezerviran|rezerve edil|" +
-		"tahsis edilemez|reserverad|reserveret|reservert|varattu|зарезервирован|зарезервован|стоп-лист|недоступен для регистрации|" +
+		"tahsis edilemez|reserverad|reserveret|reservert|зарезервирован|зарезервован|стоп-лист|недоступен для регистрации|" +
 		"не может быть зарегистрирован|запазен|保留域名|保留網域|保留字|保留名|为保留|為保留|禁止注册|禁止註冊|不可注册|不可註冊|" +
 		"不能注册|予約ドメイン|予約名|予約され|登録できません|등록이 제한|등록할 수 없|예약된|예약 도메인|สงวน|محجوز|רזרב"},
 	{Available, "está disponible|esta disponible|dominio disponible|dominio libre|no se encontró|no fue encontrado|no ha sido registrado|" +

@@ -204,6 +204,10 @@ HTTP/1.1 404 Not Found
 Database error: table not found
 Could not connect to backend: host not found
 Information is available at the registry's page
+The name is not available for purchase
+The domain is no longer available for registering
+Unauthorized access to this service is prohibited. Its use for advertising is forbidden.
+Data that is personal is withheld
 Welcome to the registry`,
 }
 

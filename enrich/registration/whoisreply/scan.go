@@ -203,6 +203,6 @@ func wide(s string, colon int) (key, val string, ok bool) {
 
 // rwhois reports whether key and the word after it are the class and the attribute of an RWhois line (RFC 2167).
 func rwhois(key, attribute string) bool {
-	return (key == "domain" || key == "network" || key == "contact") && attribute != "" && !strings.Contains(attribute, " ") &&
+	return (strings.EqualFold(key, "domain") || strings.EqualFold(key, "network") || strings.EqualFold(key, "contact")) && attribute != "" && !strings.Contains(attribute, " ") &&
 		!strings.Contains(attribute, ".")
 }

@@ -100,6 +100,7 @@ const (
 func Parse(text, domain string) Reply {
 	p := parser{asked: cleanHost(domain)}
 	p.read(text)
+	p.dropCut(text)
 	p.finish()
 	p.reply.Class = p.classify(text)
 	p.finishContacts()
