@@ -39,7 +39,7 @@ func (a *API) answerWaiting(ctx context.Context, c *chunk) {
 		a.waiting <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-a.waiting }()
-			one.query = enrich.Query{Wait: c.until, Priority: enrich.Pipeline}
+			one.query = enrich.Query{Wait: c.until, Insist: true, Priority: enrich.Pipeline}
 			one.buf = a.appendLine(ctx, one.buf[:0], &one.query, &one.rec, line)
 		})
 	}

@@ -46,7 +46,7 @@ func (a *API) serveLookup(w http.ResponseWriter, r *http.Request, arg string, c 
 		problem(w, http.StatusBadRequest, err.Error())
 		return invalid
 	}
-	c.query = enrich.Query{Subject: s, AskRegistry: true}
+	c.query = enrich.Query{Subject: s, AskRegistry: true, Insist: r.URL.RawQuery != ""}
 	if wait > 0 {
 		c.query.Wait = time.Now().Add(wait)
 	}

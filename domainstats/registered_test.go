@@ -76,8 +76,13 @@ func TestNotRegistered(t *testing.T) {
 			if strings.HasPrefix(path, "/domain/d") && name == "late.com" {
 				continue // nobody says anything of it: the name itself is a field
 			}
-			if body := get(t, c, path+name); body != "No whois record for "+name {
-				t.Errorf("%s%s: %q", path, name, body)
+			want := "No whois record for " + name
+			switch name {
+			case "throttled.com", "asked.com", "blocked.com", "garbled.com", "late.com":
+				want = "" // nobody has said that there is none
+			}
+			if body := get(t, c, path+name); body != want {
+				t.Errorf("%s%s: %q, want %q", path, name, body, want)
 			}
 		}
 	}

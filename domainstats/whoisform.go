@@ -101,10 +101,29 @@ func (a *API) serveWhois(w http.ResponseWriter, r *http.Request, t *target, c *c
 	} else {
 		o = unknown
 		a.state.misses.Add(1)
-		c.buf = append(append(c.buf[:0], noRecord...), asked...)
+		if c.buf = c.buf[:0]; !failed(&c.rec, class) {
+			c.buf = append(append(c.buf, noRecord...), asked...)
+		}
 	}
 	write(w, typeText, http.StatusOK, latin1(c.buf))
 	return o
+}
+
+// failed reports that it could not be learnt whether there is a registration. Format A then has an empty answer: that there is no
+// record is what a registry says, not what it would not say.
+func failed(rec *enrich.Record, class string) bool {
+	switch class {
+	case classThrottled, classBlocked, classError:
+		return true
+	case classAvailable, classReserved, classUnsupported:
+		return false
+	}
+	for _, n := range rec.Notes() {
+		if n.Kind == enrich.Failed || n.Kind == enrich.Throttled || n.Kind == enrich.Unfetched {
+			return true
+		}
+	}
+	return false
 }
 
 // appendFields appends each field and "; ", and reports whether any was there.

@@ -357,6 +357,10 @@ func TestChainWaitsNoLongerThanASourceIsWorth(t *testing.T) {
 		if waited := time.Since(start); waited != time.Second {
 			t.Errorf("waited %v, want 1s", waited)
 		}
+		chain.Lookup(ctx, &Query{Subject: DomainOf("example.org"), Wait: time.Now().Add(time.Minute), Insist: true}, new(Record))
+		if waited := time.Since(start); waited != time.Second+time.Minute {
+			t.Errorf("a query that insists waited %v", waited-time.Second)
+		}
 		close(p.gate)
 	})
 }

@@ -50,7 +50,7 @@ type Fetcher interface {
 	Fetch(ctx context.Context, a *Ask) error
 }
 
-// Patient is a [Fetcher] for which no query waits longer than Patience, whatever the query allows.
+// Patient is a [Fetcher] for which no query waits longer than Patience, unless it insists.
 type Patient interface{ Patience() time.Duration }
 
 // Ask is what is to be fetched, and for whom. Queries that want the same join it while it is under way, so that what it says of
@@ -153,6 +153,8 @@ type Query struct {
 	// Wait is until when the query waits for sources that must fetch. Zero: not at all, the answer is what is here now and what
 	// was missing is fetched behind it.
 	Wait time.Time
+	// Insist has the query wait until then even for sources that are not usually worth it: see [Patient].
+	Insist bool
 	// Offline keeps the chain from fetching anything on behalf of this query.
 	Offline bool
 	// Want are the canonical fields that the caller will read; zero is all of them, and the sources' own. A source that has none

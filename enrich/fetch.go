@@ -64,7 +64,7 @@ type wait struct {
 
 // deadlineOf is until when a query waits for f, the zero time where it does not.
 func deadlineOf(q *Query, f Fetcher) time.Time {
-	if p, ok := f.(Patient); ok && !q.Wait.IsZero() {
+	if p, ok := f.(Patient); ok && !q.Wait.IsZero() && !q.Insist {
 		if until := time.Now().Add(p.Patience()); until.Before(q.Wait) {
 			return until
 		}
