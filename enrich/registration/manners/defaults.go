@@ -18,16 +18,17 @@ func window(n int, per time.Duration) limit.Rate { return limit.Rate{Events: n, 
 // bucket is "n a second, and burst at once".
 func bucket(n, burst int) limit.Rate { return limit.Rate{Events: n, Per: time.Second, Burst: burst} }
 
-// together is a limit on all that we send, address a limit on each address (and /64, of which one machine has all), and by24 one on
-// each /24 and /48.
+// together is a limit on all that we send.
 func together(concurrent int, rates ...limit.Rate) Limit {
 	return Limit{Rates: rates, Concurrent: concurrent}
 }
 
+// address is a limit on each address, and on each /64 of IPv6, of which one machine has all.
 func address(concurrent int, rates ...limit.Rate) Limit {
 	return Limit{Rates: rates, Concurrent: concurrent, Bits4: 32, Bits6: 64}
 }
 
+// by24 is a limit on each /24 of IPv4 and each /48 of IPv6.
 func by24(concurrent int, rates ...limit.Rate) Limit {
 	return Limit{Rates: rates, Concurrent: concurrent, Bits4: 24, Bits6: 48}
 }
@@ -35,7 +36,7 @@ func by24(concurrent int, rates ...limit.Rate) Limit {
 // Notes on figures that nobody publishes.
 const (
 	chosen = "chosen: no limit is published"
-	bigger = "chosen: no limit is published, and he serves many top-level domains"
+	bigger = "chosen: no limit is published; for many top-level domains"
 )
 
 // Defaults are the operators of whom more is known than the name of a host: what they publish about their limits, or that hosts with

@@ -134,7 +134,8 @@ func (t *table) find(host string) string {
 }
 
 // Operator is the name of the operator who runs the servers of these hosts: that of the first host that the table of operators
-// knows, otherwise the registrable domain of the first host, or that host itself where it is an address or has none. It is empty where there is no host.
+// knows, otherwise the registrable domain of the first host, or that host itself where it is an address or has none. It is empty
+// where there is no host.
 func (m *Manners) Operator(hosts ...string) string {
 	t := m.table.Load()
 	for _, h := range hosts {

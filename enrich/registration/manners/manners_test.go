@@ -71,10 +71,14 @@ func TestConfigureWaiting(t *testing.T) {
 		take(t, m, "a.test").Done(Outcome{})
 		o := newOrder()
 		o.add(t.Context(), m, "waits", request("a.test", Person), Outcome{})
+		r := request("a.test", Person)
+		r.Family = 4
 		time.Sleep(time.Hour)
-		m.Configure(Options{Default: NoLimit()})
+		m.Configure(Options{Default: Limit{Rates: []limit.Rate{window(1, day)}}, Sources: addrs("192.0.2.1")})
+		o.add(t.Context(), m, "wants IPv4", r, Outcome{})
+		m.Configure(Options{Default: NoLimit(), Sources: addrs("2001:db8::1")})
 		o.wg.Wait()
-		if !slices.Equal(o.times, []time.Duration{time.Hour}) {
+		if !slices.Equal(o.times, []time.Duration{time.Hour, time.Hour}) {
 			t.Errorf("served at %v", o.times)
 		}
 	})

@@ -75,6 +75,17 @@ func (op *operator) configure(r rule, addrs []netip.Addr, now int64) {
 		s.client = op.clients[i]
 		s.client.inFlight += s.inFlight
 	}
+	for _, w := range op.queue {
+		w.Family = op.family(w.Family)
+	}
+}
+
+// family is the one that is wanted, or any where no source has it: that the server cannot be reached is for who dials to say.
+func (op *operator) family(wanted int) int {
+	if slices.ContainsFunc(op.sources, func(s *source) bool { return s.serves(wanted) }) {
+		return wanted
+	}
+	return 0
 }
 
 // inherit takes over what old, a client of a former configuration, has learnt and used up, if they have addresses in common.
@@ -122,7 +133,8 @@ func (op *operator) pick(family int, p Priority, now int64) *source {
 	most := 0
 	for _, s := range op.sources {
 		c := s.client
-		if !s.serves(family) || op.rule.limit.Concurrent > 0 && c.inFlight >= op.rule.limit.Concurrent || c.readyAt(1, p, now) > now {
+		full := op.rule.limit.Concurrent > 0 && c.inFlight >= op.rule.limit.Concurrent
+		if full || !s.serves(family) || c.readyAt(1, p, now) > now {
 			continue
 		}
 		if left := c.left(now); best == nil || left > most || left == most && s.last < best.last {
@@ -132,8 +144,8 @@ func (op *operator) pick(family int, p Priority, now int64) *source {
 	return best
 }
 
-// earliest is when the k-th query from now on, of priority p, may be asked at the earliest, however lucky we are: at least one client must ask
-// its share of the k.
+// earliest is when the k-th query from now on, of priority p, may be asked at the earliest, however lucky we are: at least one
+// client must ask its share of the k.
 func (op *operator) earliest(k, family int, p Priority, now int64) int64 {
 	share := (k + len(op.clients) - 1) / len(op.clients)
 	t := int64(math.MaxInt64)

@@ -83,9 +83,7 @@ func (m *Manners) Wait(ctx context.Context, r Request) (*Turn, error) {
 	m.mu.Lock()
 	now := m.now()
 	op := m.operator(r.Operator, now)
-	if !slices.ContainsFunc(op.sources, func(s *source) bool { return s.serves(r.Family) }) {
-		r.Family = 0 // none can; that the server cannot be reached is for who dials to say
-	}
+	r.Family = op.family(r.Family)
 	if len(op.queue) == 0 && !op.held(r.Server, now) {
 		if s := op.pick(r.Family, r.priority(), now); s != nil {
 			defer m.mu.Unlock()
