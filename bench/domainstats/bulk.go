@@ -3,46 +3,10 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"net/netip"
-	"time"
 )
-
-// postList posts the names to /v1/lookup as a client does that reads while it writes, and checks that each has its line, in order.
-func postList(addr netip.AddrPort, names []string, list []byte) (elapsed time.Duration, size int64, err error) {
-	begin := time.Now()
-	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(addr))
-	if err != nil {
-		return 0, 0, err
-	}
-	defer c.Close()
-	_ = c.SetDeadline(begin.Add(2 * time.Minute))
-	sent := make(chan error, 1)
-	go func() {
-		_, err := fmt.Fprintf(c, "POST /v1/lookup HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", len(list))
-		if err == nil {
-			_, err = c.Write(list)
-		}
-		sent <- err
-	}()
-	resp, err := http.ReadResponse(bufio.NewReaderSize(c, 256<<10), nil)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return 0, 0, fmt.Errorf("POST /v1/lookup: %s", resp.Status)
-	}
-	if size, err = checkLines(resp.Body, names); err != nil {
-		return 0, 0, err
-	}
-	return time.Since(begin), size, <-sent
-}
 
 // checkLines reads answers to their end and holds the subject of each against the names.
 func checkLines(r io.Reader, names []string) (size int64, err error) {

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/whence-project/whence/bench/internal/ask"
 	"github.com/whence-project/whence/bench/internal/child"
 	"github.com/whence-project/whence/bench/internal/contest"
 )
@@ -118,7 +119,7 @@ func (b *bench) prepare() (*child.Server, error) {
 		return nil, err
 	}
 	// Every answer's form is checked here, once: wrk looks at the status only.
-	if _, err := load(whence.Addr, b.clients, each(b.names[:min(20_000, len(b.names))]), checkKnown); err != nil {
+	if _, err := ask.All(whence.Addr, b.clients, "/", ask.Each(b.names[:min(20_000, len(b.names))]), checkKnown); err != nil {
 		return nil, err
 	}
 	return whence, nil
@@ -151,7 +152,7 @@ func (b *bench) contestWarm(whence *child.Server, w io.Writer) error {
 		return err
 	}
 	for _, s := range []*child.Server{respond, fixed} {
-		if _, err := load(s.Addr, 1, each(b.names[:1]), checkFixed); err != nil {
+		if _, err := ask.All(s.Addr, 1, "/", ask.Each(b.names[:1]), checkFixed); err != nil {
 			return err
 		}
 	}
@@ -165,7 +166,7 @@ func (b *bench) contestWarm(whence *child.Server, w io.Writer) error {
 		of("whence, /depuny: nothing is looked up", whence, "/depuny?domain="), of("Go, fixed answer", fixed, "/")}
 	if python, err := b.startPython(); err != nil {
 		b.Skip("the Python server", err)
-	} else if _, err := load(python.Addr, 1, each(b.names[:1]), checkKnown); err != nil {
+	} else if _, err := ask.All(python.Addr, 1, "/", ask.Each(b.names[:1]), checkKnown); err != nil {
 		return err
 	} else {
 		contenders = append(contenders, of("Python, threads and a dict", python, "/"))
@@ -187,8 +188,10 @@ func (b *bench) contestList(whence *child.Server, w io.Writer) error {
 	var size int64
 	c := &contest.Contender{Name: "whence, POST /v1/lookup", Run: func() (contest.Sample, error) {
 		return contest.Measure(whence, func() (int, time.Duration, error) {
-			elapsed, n, err := postList(whence.Addr, b.names, list)
-			size = n
+			elapsed, err := ask.List(whence.Addr, "/v1/lookup", list, func(answers io.Reader) (err error) {
+				size, err = checkLines(answers, b.names)
+				return err
+			})
 			return len(b.names), elapsed, err
 		})
 	}}
@@ -212,8 +215,8 @@ func (b *bench) runCold(_ *child.Server, w io.Writer) error {
 	c := &contest.Contender{Name: "whence, new names"}
 	s, err := contest.Measure(cold, func() (int, time.Duration, error) {
 		begin := time.Now()
-		n, err := load(cold.Addr, b.clients, fresh(&counter, b.cold), checkNew)
-		return int(n), time.Since(begin), err
+		n, err := ask.All(cold.Addr, b.clients, "/", fresh(&counter, b.cold), checkNew)
+		return n, time.Since(begin), err
 	})
 	if err != nil {
 		return err
