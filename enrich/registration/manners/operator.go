@@ -126,8 +126,8 @@ func (s *source) serves(family int) bool {
 	return i == 0 || !s.addr.IsValid() || s.addr.Is4() == (i == 1)
 }
 
-// pick is the source whose turn it is for a query of priority p: of the client with most queries left, the one that rested longest. It is nil where none is
-// ready.
+// pick is the source whose turn it is for a query of priority p: of the client with most queries left, the one that rested
+// longest. It is nil where none is ready.
 func (op *operator) pick(family int, p Priority, now int64) *source {
 	var best *source
 	most := 0

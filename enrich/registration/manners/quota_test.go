@@ -1,7 +1,6 @@
 package manners
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -183,9 +182,14 @@ func TestInheritMostLike(t *testing.T) {
 }
 
 func TestRateText(t *testing.T) {
-	got := fmt.Sprint(rateText(window(1000, day)), " ", rateText(window(15, 10*time.Second)), " ", rateText(bucket(1, 5)), " ",
-		rateText(window(3, 90*time.Second)), " ", rateText(window(9, minute)), " ", rateText(window(9, 10*minute)), " ", rateText(window(2, time.Hour)))
-	if want := "1000/24h 15/10s 1/s burst 5 3/1m30s 9/m 9/10m 2/h"; got != want {
+	got := ""
+	for _, r := range []limit.Rate{
+		window(1000, day), window(15, 10*time.Second), bucket(1, 5), window(3, 90*time.Second), window(9, minute),
+		window(9, 10*minute), window(2, time.Hour),
+	} {
+		got += rateText(r) + " "
+	}
+	if want := "1000/24h 15/10s 1/s burst 5 3/1m30s 9/m 9/10m 2/h "; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
