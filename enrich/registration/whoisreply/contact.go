@@ -93,7 +93,8 @@ func (c *Contact) at(f field) *string {
 
 // withheld are the beginnings and parts of what registries write in place of a value.
 var withheld = [...]string{"redacted", "not disclosed", "data protected", "statutory masking", "gdpr", "withheld", "not shown",
-	"non-public", "hidden", "private person", "privacy protect", "non divulgué", "diffusion restreinte", "nicht veröffentlicht", "not available from registry", "can not be publicly disclosed", "not published",
+	"non-public", "hidden upon", "hidden!", "hidden due", "hidden for", "is hidden", "private person", "non divulgué",
+	"diffusion restreinte", "nicht veröffentlicht", "not available from registry", "can not be publicly disclosed", "not published",
 	"select request email", "please query the rdds", "personal data", "visit whois.", "not provided",
 	"webbased whois", "web based whois", "web-based whois"}
 
@@ -190,6 +191,7 @@ func (c *Contact) named(f field, v string) {
 		c.Redacted |= ContactName
 	case c.Name == "":
 		c.Name = v
+	case len(c.Name)+len(v) > maxValue: // a name has two parts, not thousands
 	case f == fGiven:
 		c.Name = v + " " + c.Name
 	default:

@@ -10,7 +10,7 @@ import (
 var hostile = []string{"\r", "\n", "a\r", "a\n", "No match\n\n", "x\n\n", ":", "a:", "a:\n", "domain: a.example\n",
 	"nserver: a.example b.example,",
 	"Registrant:\n a@b.example\n", "a b@c ", ". . .", "[", "[a]", " ", "\t", "%\n", "1", "1:", "2001-", "created: 1999-01-01 ", "- ", "((",
-	"status: a,", "Record created on 1 ",
+	"status: a,", "first name: a\n", "descr: a\n", "address: a\n", "registrant street: a\n", "contact: administrative\n", "key (", "Record created on 1 ",
 	"\xff", "changed: 20010203\n", "person: x\n\nnic-hdl: y\n\n", "www.example.org ", "too many\n\n"}
 
 // A megabyte of anything is read within a second.

@@ -3,7 +3,7 @@
 // name servers, status and contacts.
 //
 // There is no standard form. Replies are read by tables of what registries have in common: the styles in which keys and values
-// are written (scan.go), the names of keys in several languages (fields.go), the layouts of dates (date.go), and the sentences
+// are written (scan.go), the names of keys (keys.go, tongues.go), the layouts of dates (date.go), and the sentences
 // that tell a class (classify.go). No rule knows a domain, a TLD or a server.
 //
 // What is in doubt is never Available: a reply that speaks of a limit is Throttled whatever else it says, unless it has the
