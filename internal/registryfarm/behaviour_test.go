@@ -203,8 +203,8 @@ func TestHang(t *testing.T) {
 		_, err := http.Get(f.RDAPURL("plain") + "domain/hang-b.plain")
 		ended <- err
 	}()
-	for f.Total().Open < 2 {
-		time.Sleep(time.Millisecond)
+	if err := f.Await(t.Context(), "plain", 2); err != nil {
+		t.Fatal(err)
 	}
 	f.Close()
 	<-ended

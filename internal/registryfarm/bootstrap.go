@@ -225,11 +225,3 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
 }
-
-// hang waits until the client or the farm is gone.
-func (f *Farm) hang(gone <-chan struct{}) {
-	select {
-	case <-gone:
-	case <-f.done:
-	}
-}

@@ -87,9 +87,10 @@ type registry struct {
 	base     string // of RDAP: "http://127.0.0.1:4711/rdap/"
 	whois    string // "127.0.0.1:4711"
 	records  records
-	limiters [2]*limiter               // by Protocol; the same twice where they are counted together
-	latency  atomic.Int64              // ns
-	behave   atomic.Pointer[Behaviour] // of all its names, nil: as the names say
+	limiters [2]*limiter                   // by Protocol; the same twice where they are counted together
+	latency  atomic.Int64                  // ns
+	behave   atomic.Pointer[Behaviour]     // of all its names, nil: as the names say
+	gate     atomic.Pointer[chan struct{}] // its answers wait for it, nil: for nothing
 }
 
 // Start starts a farm. The ports are the kernel's choice.

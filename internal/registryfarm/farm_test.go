@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/whence-project/whence/enrich/registration/whoisclient"
 	"github.com/whence-project/whence/enrich/registration/whoisreply"
 	"github.com/whence-project/whence/internal/registryfarm"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // farmOf is a farm with one registry of each kind.
@@ -194,15 +197,15 @@ func kindOf(err error) rdap.Kind {
 
 func TestConcurrencyIsCounted(t *testing.T) {
 	f := farmOf(t, registryfarm.Options{})
-	f.SetLatency("secure", time.Hour) // until all are there
+	f.Hold("secure")
 	var all sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	c := rdap.Client{HTTP: rdap.NewHTTPClient(nil, f.CertPool())}
 	for i := range 20 {
 		all.Go(func() { c.Get(ctx, rdap.DomainURL(f.RDAPURL("secure"), fmt.Sprintf("n%d.secure", i))) })
 	}
-	for f.Counts("secure").Open < 20 {
-		time.Sleep(time.Millisecond)
+	if err := f.Await(t.Context(), "secure", 20); err != nil {
+		t.Fatal(err)
 	}
 	cancel()
 	all.Wait()
@@ -213,5 +216,84 @@ func TestConcurrencyIsCounted(t *testing.T) {
 	asked, lost := f.AllQueries()
 	if len(asked) != 20 || lost != 0 || asked["n7.secure"] != 1 {
 		t.Errorf("names %v, %d lost", asked, lost)
+	}
+}
+
+func TestHoldAndLatency(t *testing.T) {
+	f := farmOf(t, registryfarm.Options{})
+	release := f.Hold("plain")
+	answers := make(chan error, 2)
+	go func() {
+		_, err := ask(t, f, rdap.DomainURL(f.RDAPURL("plain"), "a.plain"))
+		answers <- err
+	}()
+	go func() {
+		_, err := whois(t, f.WHOISAddr("plain"), "", "b.plain")
+		answers <- err
+	}()
+	if err := f.Await(t.Context(), "plain", 2); err != nil {
+		t.Fatal(err)
+	}
+	if len(answers) > 0 {
+		t.Error("an answer that was held")
+	}
+	release()
+	release()
+	for range 2 {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+	const latency = 50 * time.Millisecond
+	f.SetLatency("plain", latency)
+	start := time.Now()
+	if _, err := whois(t, f.WHOISAddr("plain"), "", "c.plain"); err != nil || time.Since(start) < latency {
+		t.Errorf("after %s: %v", time.Since(start), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.Await(ctx, "plain", 1); err == nil {
+		t.Error("nobody is there, and it did not fail")
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	for _, list := range [][]registryfarm.Registry{
+		{{}}, {{Name: registryfarm.IANA}}, {{Name: "a"}, {Name: "a"}}, {{Name: "a", Registrar: "b"}}, {{Name: "a", Moved: "b"}},
+		{{Name: "a", Suffixes: []string{"test"}}, {Name: "b", Suffixes: []string{"TEST"}}}, {{Name: "a", Suffixes: []string{"a b"}}},
+	} {
+		if f, err := registryfarm.Start(registryfarm.Options{Registries: list}); err == nil {
+			f.Close()
+			t.Errorf("%+v was started", list)
+		}
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		testenv.Skip(t, "no IPv6 on loopback: %v", err)
+	}
+	l.Close()
+	f := registryfarm.New(t, registryfarm.Options{TLS: true, Registries: []registryfarm.Registry{
+		{Name: "six", Suffixes: []string{"xn--p1ai"}, RDAP: true, TLS: true, WHOIS: true, IPv6: true}}})
+	if !strings.HasPrefix(f.RDAPURL("six"), "https://[::1]:") || !strings.HasPrefix(f.BootstrapURL(), "https://") {
+		t.Errorf("URLs %s, %s", f.RDAPURL("six"), f.BootstrapURL())
+	}
+	if _, err := ask(t, f, rdap.DomainURL(f.RDAPURL("six"), "пример.рф")); err != nil {
+		t.Error(err)
+	}
+	if _, err := whois(t, f.WHOISAddr("six"), "", "пример.рф"); err != nil || f.Queries("xn--e1afmkfd.xn--p1ai") != 2 {
+		t.Errorf("%d queries, %v", f.Queries("пример.рф"), err)
+	}
+	if got := f.BySource("six")[netip.IPv6Loopback()]; got != 2 {
+		t.Errorf("%d queries from ::1", got)
+	}
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := f.WriteCA(path); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != string(f.CAPEM()) {
+		t.Errorf("the file of the authority: %v", err)
 	}
 }

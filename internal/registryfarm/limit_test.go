@@ -111,8 +111,8 @@ func TestConcurrentConnections(t *testing.T) {
 		whois(t, f.WHOISAddr("r"), "", "hang-a.test")
 		close(hung)
 	}()
-	for f.Counts("r").Queries < 1 {
-		time.Sleep(time.Millisecond)
+	if err := f.Await(t.Context(), "r", 1); err != nil {
+		t.Fatal(err)
 	}
 	if ok, _ := askRDAP(t, f, "r", "a.test"); ok {
 		t.Error("two at the same time")

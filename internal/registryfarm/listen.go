@@ -198,19 +198,3 @@ func (f *Farm) serveHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	f.bootstrap.serve(w, req)
 }
-
-// pause waits; false if the client or the farm is gone before. gone may be nil.
-func (f *Farm) pause(d time.Duration, gone <-chan struct{}) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-gone:
-	case <-f.done:
-	}
-	return false
-}

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 )
 
 const mediaType = "application/rdap+json" // RFC 7480 §4.2
@@ -29,15 +28,12 @@ func (r *registry) serveRDAP(w http.ResponseWriter, req *http.Request) {
 	v := &visit{registry: r, w: w, req: req}
 	known := v.parse()
 	over := r.asked(from, RDAP, v.what, "", &Request{Source: from, Method: req.Method, Path: req.URL.RequestURI(), Host: req.Host,
-		Proto: req.Proto, Accept: req.Header.Get("Accept"), Agent: req.Header.Get("User-Agent")})
+		Proto: req.Proto, Accept: req.Header.Get("Accept"), Agent: req.Header.Get("User-Agent")}, crowd)
 	switch {
-	case crowd.over:
-		v.overLimit(crowd)
-		return
 	case over.over:
 		v.overLimit(over)
 		return
-	case !r.farm.pause(time.Duration(r.latency.Load()), req.Context().Done()):
+	case !r.delay(req.Context().Done()):
 		return
 	case !known:
 		r.malformed()

@@ -3,7 +3,6 @@ package registryfarm
 import (
 	"net/netip"
 	"slices"
-	"time"
 )
 
 // IANA is the name under which [Farm.Counts] and the others have the stand-in for whois.iana.org.
@@ -46,11 +45,6 @@ func (f *Farm) Expected(name string) (facts Facts, contacts bool, registrar stri
 func (f *Farm) PrivateTarget(name string) string {
 	name, _ = canonical(name)
 	return f.opt.Private[hash(name)%uint64(len(f.opt.Private))]
-}
-
-// SetLatency has a registry take so long for an answer from now on.
-func (f *Farm) SetLatency(registry string, d time.Duration) {
-	f.registry(registry).latency.Store(int64(d))
 }
 
 // Behave has all names and numbers of a registry behave so from now on, whatever they are called; [Ordinary] ends that.

@@ -1,8 +1,6 @@
 package registryfarm
 
-import (
-	"net/netip"
-)
+import "net/netip"
 
 // arrive counts a client that is there; depart undoes it.
 func (r *registry) arrive(from netip.Addr, p Protocol) verdict {
@@ -25,8 +23,9 @@ func (r *registry) depart(from netip.Addr, p Protocol) {
 	}
 }
 
-// asked counts a query about a name or a number: raw as it came over WHOIS, or req.
-func (r *registry) asked(from netip.Addr, p Protocol, name, raw string, req *Request) verdict {
+// asked counts a query about a name or a number: raw as it came over WHOIS, or req. What arrive said stands, and costs nothing of the
+// rates.
+func (r *registry) asked(from netip.Addr, p Protocol, name, raw string, req *Request, crowd verdict) verdict {
 	all := [...]*counters{&r.records.counters, &r.farm.total}
 	for _, c := range all[:r.counted()] {
 		if p == RDAP {
@@ -38,6 +37,9 @@ func (r *registry) asked(from netip.Addr, p Protocol, name, raw string, req *Req
 	r.records.from(from, raw, req)
 	if !r.iana && name != "" {
 		r.farm.names.add(name)
+	}
+	if crowd.over {
+		return crowd
 	}
 	v := r.limiters[p].take(from, r.farm.opt.Now())
 	if v.over {

@@ -61,15 +61,12 @@ func (r *registry) serveWHOIS(conn net.Conn) {
 	}
 	c := &call{registry: r, conn: conn}
 	known := c.parse(raw)
-	over := r.asked(from, WHOIS, c.name, raw, nil)
+	over := r.asked(from, WHOIS, c.name, raw, nil, crowd)
 	switch {
-	case crowd.over:
-		c.overLimit(crowd)
-		return
 	case over.over:
 		c.overLimit(over)
 		return
-	case !r.farm.pause(time.Duration(r.latency.Load()), nil):
+	case !r.delay(nil):
 		return
 	case !known:
 		r.malformed()
