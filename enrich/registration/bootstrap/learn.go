@@ -58,7 +58,7 @@ func (b *Bootstrap) refer(v *view, s *Services, name string, none bool) {
 	if none || s.Whois.Host != "" || len(v.learned) == 0 {
 		return
 	}
-	for suffix := range suffixes(name) {
+	for suffix := name; suffix != ""; suffix = above(suffix) {
 		l, ok := v.learned[suffix]
 		if !ok || len(suffix) < len(s.Suffix) || !b.opt.Now().Before(l.until) {
 			continue

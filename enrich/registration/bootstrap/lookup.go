@@ -46,7 +46,7 @@ func (b *Bootstrap) Known(name string) bool {
 func (b *Bootstrap) domain(name string) (s Services, none bool) {
 	v := b.view.Load()
 	if len(b.overrides) > 0 {
-		for suffix := range suffixes(name) {
+		for suffix := name; suffix != ""; suffix = above(suffix) {
 			if none = b.override(&s, suffix); none {
 				return s, true
 			}
@@ -118,7 +118,7 @@ func (b *Bootstrap) tables(v *view, name string) (s Services, none bool) {
 		none = own.noWhois
 	}
 	if dns := v.files[fileDNS]; dns != nil {
-		for suffix := range suffixes(name) {
+		for suffix := name; suffix != ""; suffix = above(suffix) {
 			f, ok := dns.named[suffix]
 			if !ok || len(suffix) < len(s.Suffix) {
 				continue
@@ -130,16 +130,19 @@ func (b *Bootstrap) tables(v *view, name string) (s Services, none bool) {
 			break
 		}
 	}
-	if private(name, len(s.Suffix)) {
+	if !strings.Contains(s.Suffix, ".") && private(name) {
 		return Services{}, true
 	}
 	return s, none && len(s.RDAP) == 0
 }
 
-// private reports that name is in a zone of the private division of the public suffix list, of which an entry so long knows nothing.
-func private(name string, known int) bool {
+// private reports that name is in a zone of the private division of the public suffix list.
+func private(name string) bool {
+	if strings.Count(name, ".") < 2 { // the list is not asked for what it cannot know: it allocates
+		return false
+	}
 	zone, icann := publicsuffix.PublicSuffix(name)
-	return !icann && len(zone) < len(name) && known < len(zone) && strings.Contains(zone, ".")
+	return !icann && len(zone) < len(name) && strings.Contains(zone, ".")
 }
 
 // Prefix is who can be asked about a network, or an address: the services of the smallest block that has all of it (RFC 9224 §5).
@@ -242,11 +245,8 @@ func spell(name string) string {
 	return name
 }
 
-// suffixes yields name and its suffixes at dots, the longest first.
-func suffixes(name string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for name != "" && yield(name) {
-			_, name, _ = strings.Cut(name, ".")
-		}
-	}
+// above is what comes after the first dot of a name.
+func above(name string) string {
+	_, rest, _ := strings.Cut(name, ".")
+	return rest
 }

@@ -49,7 +49,7 @@ func (t *ownTables) find(name string) (ownSuffix, bool) {
 	if t == nil {
 		return ownSuffix{}, false
 	}
-	for suffix := range suffixes(name) {
+	for suffix := name; suffix != ""; suffix = above(suffix) {
 		if o, ok := t.suffixes[suffix]; ok && (len(suffix) < len(name) || !strings.Contains(suffix, ".")) {
 			return o, true
 		}
