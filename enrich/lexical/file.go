@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/internal/hotfiles"
 )
 
 // file is a table with what its file says of itself.
@@ -43,10 +43,10 @@ func loadFile(_ context.Context, path string) (*file, error) {
 }
 
 // describe counts the different pairs that a table knows as its records.
-func describe(f *file) enrich.DataStatus {
+func describe(f *file) hotfiles.FileStatus {
 	typ := "freq table"
 	if f.size == 0 {
 		typ += ", compiled in"
 	}
-	return enrich.DataStatus{Type: typ, Built: f.modified, Records: f.table.known, Bytes: f.size}
+	return hotfiles.FileStatus{Type: typ, Built: f.modified, Records: f.table.known, Bytes: f.size}
 }

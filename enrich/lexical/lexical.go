@@ -21,7 +21,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/enrich/internal/hotfiles"
+	"github.com/whence-project/whence/enrich/internal/hotstatus"
+	"github.com/whence-project/whence/internal/hotfiles"
 	"github.com/whence-project/whence/internal/kept"
 )
 
@@ -93,7 +94,7 @@ func New(o Options) *Source {
 	}
 	paths := slices.Sorted(maps.Keys(s.names))
 	s.files = hotfiles.New(hotfiles.Options[*file]{
-		Kind: "lexical", What: "table", Patterns: paths, Poll: o.Poll, Logger: o.Logger, Load: loadFile, Describe: describe,
+		What: "table", Patterns: paths, Poll: o.Poll, Logger: o.Logger, Load: loadFile, Describe: describe,
 		Changed: func(_ uint64, serving []hotfiles.File[*file]) {
 			loaded := make(map[string]*file)
 			for _, f := range serving {
@@ -147,9 +148,9 @@ func (s *Source) Close() error { return s.files.Close() }
 
 // Status says which tables are loaded, the one that is compiled in included, and what went wrong.
 func (s *Source) Status() enrich.Status {
-	st := s.files.Status()
+	st := hotstatus.Of("lexical", s.files.Status())
 	if !s.replaced() {
-		d := describe(&file{table: defaultTable()})
+		d := enrich.DataStatus(describe(&file{table: defaultTable()}))
 		st.Records += d.Records
 		st.Data = slices.Insert(st.Data, 0, d)
 	}

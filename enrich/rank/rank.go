@@ -16,7 +16,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/enrich/internal/hotfiles"
+	"github.com/whence-project/whence/enrich/internal/hotstatus"
+	"github.com/whence-project/whence/internal/hotfiles"
 )
 
 // DefaultMaxFile is the size in bytes, packed or unpacked, above which a file is refused where the options have none.
@@ -54,7 +55,7 @@ func New(o Options) *Source {
 	s := &Source{none: len(o.Files) == 0}
 	s.lists.Store(new([]*list))
 	s.files = hotfiles.New(hotfiles.Options[*list]{
-		Kind: "rank", What: "list", Patterns: o.Files, Poll: o.Poll, Logger: o.Logger,
+		What: "list", Patterns: o.Files, Poll: o.Poll, Logger: o.Logger,
 		Load:     loader{enrich.Clean(o.Name), enrich.Clean(o.Attribution), o.MaxFile}.load,
 		Describe: describe,
 		Changed: func(_ uint64, serving []hotfiles.File[*list]) {
@@ -68,12 +69,12 @@ func New(o Options) *Source {
 	return s
 }
 
-func describe(l *list) enrich.DataStatus {
+func describe(l *list) hotfiles.FileStatus {
 	typ := l.format
 	if l.bad > 0 {
 		typ += ", " + strconv.Itoa(l.bad) + " bad lines left out"
 	}
-	return enrich.DataStatus{
+	return hotfiles.FileStatus{
 		Type: typ, Built: l.origin.Built, Records: l.count, Bytes: l.bytes, Attribution: l.origin.Attribution,
 	}
 }
@@ -99,7 +100,7 @@ func (s *Source) Refresh() { s.files.Refresh() }
 func (s *Source) Close() error { return s.files.Close() }
 
 // Status says what is loaded, with how many names and the files' dates, what is refused and why, and what is missing.
-func (s *Source) Status() enrich.Status { return s.files.Status() }
+func (s *Source) Status() enrich.Status { return hotstatus.Of("rank", s.files.Status()) }
 
 // Add adds the rank of a domain in each list: of the name itself, first, and from the lists without it that of the registrable
 // domain it lies under, which rank_name then names.

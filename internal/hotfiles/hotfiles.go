@@ -15,14 +15,11 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/internal/watch"
 )
 
 // Options say what files a [Set] keeps and what is made of them.
 type Options[T any] struct {
-	// Kind is the source's kind, for its status.
-	Kind string
 	// What is the word for one file's data in log lines: "list".
 	What string
 	// Patterns are files or globs (as of [path/filepath.Match]); relative ones are taken from the working folder. What they
@@ -31,7 +28,7 @@ type Options[T any] struct {
 	// Load reads one file. The context ends when the set is closed.
 	Load func(ctx context.Context, path string) (T, error)
 	// Describe says what was loaded, for status and log; Path, Loaded and Error are filled in.
-	Describe func(T) enrich.DataStatus
+	Describe func(T) FileStatus
 	// Changed hears what serves from now on and its generation, one call at a time.
 	Changed func(generation uint64, serving []File[T])
 	// Poll is how often the files are looked at where the file system does not notify; 0 for [watch.DefaultPoll].
@@ -49,11 +46,32 @@ type File[T any] struct {
 	Data    T
 }
 
+// Status says what a set has loaded and what went wrong last. Its errors may quote the files.
+type Status struct {
+	Generation uint64       // changes when the data do
+	Records    int          // over all files
+	Files      []FileStatus // in the order in which they serve, then the patterns that name nothing yet
+	LastError  string       // the newest failure, after the file that it is about
+	ErrorTime  time.Time    // when that was
+}
+
+// FileStatus says what one file is.
+type FileStatus struct {
+	Path        string
+	Type        string    // what the file calls itself, or how it is written
+	Built       time.Time // when the data were made, by their own word
+	Loaded      time.Time // when they were read
+	Records     int
+	Bytes       int64  // size of the file
+	Attribution string // what its licence asks to be shown
+	Error       string // why the file as it is now does not serve; the last good one serves on
+}
+
 // Set is the files that the patterns of its options name. It is safe for concurrent use.
 type Set[T any] struct {
 	o       Options[T]
 	log     atomic.Pointer[zap.Logger]
-	status  atomic.Pointer[enrich.Status]
+	status  atomic.Pointer[Status]
 	watcher *watch.Watcher
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -85,7 +103,7 @@ func New[T any](o Options[T]) *Set[T] {
 		o.Now = time.Now
 	}
 	s := &Set[T]{o: o, missing: make(map[string]bool)}
-	s.status.Store(&enrich.Status{Kind: o.Kind})
+	s.status.Store(new(Status))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.SetLogger(o.Logger)
 	s.watcher = watch.New(func(err error) {
@@ -126,9 +144,9 @@ func (s *Set[T]) Close() error {
 }
 
 // Status says what is loaded, what is refused and why, and which patterns name nothing yet. It does not wait for a load.
-func (s *Set[T]) Status() enrich.Status {
+func (s *Set[T]) Status() Status {
 	st := *s.status.Load()
-	st.Data = slices.Clone(st.Data)
+	st.Files = slices.Clone(st.Files)
 	return st
 }
 
@@ -247,7 +265,7 @@ func (s *Set[T]) try(f *file[T]) bool {
 // fail notes and logs that f as it is now does not serve.
 func (s *Set[T]) fail(f *file[T], err error) {
 	f.err = err
-	s.lastError, s.errorTime = f.Path+": "+enrich.Clean(err.Error()), s.o.Now()
+	s.lastError, s.errorTime = f.Path+": "+err.Error(), s.o.Now()
 	s.logger().Error(s.o.What+" refused", zap.String("file", f.Path), zap.Error(err), zap.Bool("last_good_serves", f.good))
 }
 
@@ -265,9 +283,9 @@ func (s *Set[T]) swap() {
 
 // publish makes the status after a look at the files.
 func (s *Set[T]) publish() {
-	st := &enrich.Status{Kind: s.o.Kind, Generation: s.generation, LastError: s.lastError, ErrorTime: s.errorTime}
+	st := &Status{Generation: s.generation, LastError: s.lastError, ErrorTime: s.errorTime}
 	for _, f := range s.files {
-		var d enrich.DataStatus
+		var d FileStatus
 		if f.good {
 			d = s.o.Describe(f.Data)
 			d.Loaded = f.loaded
@@ -275,13 +293,13 @@ func (s *Set[T]) publish() {
 		}
 		d.Path = f.Path
 		if f.err != nil {
-			d.Error = enrich.Clean(f.err.Error())
+			d.Error = f.err.Error()
 		}
-		st.Data = append(st.Data, d)
+		st.Files = append(st.Files, d)
 	}
 	for _, p := range s.o.Patterns {
 		if s.missing[p] {
-			st.Data = append(st.Data, enrich.DataStatus{Path: p, Error: "no " + s.o.What + " there yet; watched"})
+			st.Files = append(st.Files, FileStatus{Path: p, Error: "no " + s.o.What + " there yet; watched"})
 		}
 	}
 	s.status.Store(st)

@@ -13,8 +13,6 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
-
-	"github.com/whence-project/whence/enrich"
 )
 
 // harness is a set of text files; those that say "bad" are refused.
@@ -31,7 +29,7 @@ func open(t *testing.T, patterns ...string) *harness {
 	core, logs := observer.New(zap.DebugLevel)
 	h.logs = logs
 	h.set = New(Options[string]{
-		Kind: "test", What: "text", Patterns: patterns, Poll: 20 * time.Millisecond, Logger: zap.New(core),
+		What: "text", Patterns: patterns, Poll: 20 * time.Millisecond, Logger: zap.New(core),
 		Load: func(_ context.Context, path string) (string, error) {
 			b, err := os.ReadFile(path)
 			if err == nil && strings.HasPrefix(string(b), "bad") {
@@ -39,7 +37,7 @@ func open(t *testing.T, patterns ...string) *harness {
 			}
 			return string(b), err
 		},
-		Describe: func(s string) enrich.DataStatus { return enrich.DataStatus{Records: len(s)} },
+		Describe: func(s string) FileStatus { return FileStatus{Records: len(s)} },
 		Changed: func(generation uint64, serving []File[string]) {
 			var b strings.Builder
 			fmt.Fprint(&b, generation)
@@ -92,10 +90,10 @@ func TestFilesServeInTheOrderOfThePatterns(t *testing.T) {
 	h := open(t, z, filepath.Join(dir, "*.txt"), filepath.Join(dir, "b.*"), filepath.Join(dir, "absent"))
 	h.serves(t, "1 0:z.dat=first 1:a.txt=one 1:b.txt=two")
 	st := h.set.Status()
-	if st.Kind != "test" || st.Generation != 1 || st.Records != len("firstonetwo") || len(st.Data) != 4 {
+	if st.Generation != 1 || st.Records != len("firstonetwo") || len(st.Files) != 4 {
 		t.Fatalf("%+v", st)
 	}
-	if d := st.Data[3]; d.Path != filepath.Join(dir, "absent") || !strings.Contains(d.Error, "no text there yet") {
+	if d := st.Files[3]; d.Path != filepath.Join(dir, "absent") || !strings.Contains(d.Error, "no text there yet") {
 		t.Errorf("%+v", d)
 	}
 	if n := h.logs.FilterMessage("no text there yet; watching for it").Len(); n != 1 {
@@ -114,11 +112,11 @@ func TestTheNextFileOfAPatternTakesTheGoneOnesPlace(t *testing.T) {
 	for deadline := time.Now().Add(20 * time.Second); h.set.Status().LastError == "" && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
-	if st := h.set.Status(); !strings.Contains(st.LastError, first+": the file is gone") || st.Generation != 1 || st.Data[0].Error == "" {
+	if st := h.set.Status(); !strings.Contains(st.LastError, first+": the file is gone") || st.Generation != 1 || st.Files[0].Error == "" {
 		t.Errorf("%+v", st)
 	}
 	write(t, dir, "list-2.txt", "bad") // does not serve, and so takes nobody's place
-	for deadline := time.Now().Add(20 * time.Second); len(h.set.Status().Data) != 3 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); len(h.set.Status().Files) != 3 && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	h.serves(t, "1 0:list-1.txt=one 1:other=x")
@@ -135,13 +133,13 @@ func TestABadFileIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	path := write(t, dir, "a", "bad from the start")
 	h := open(t, path)
-	if st := h.set.Status(); st.Generation != 0 || st.Data[0].Error != "a bad file" || st.LastError != path+": a bad file" || st.ErrorTime.IsZero() {
+	if st := h.set.Status(); st.Generation != 0 || st.Files[0].Error != "a bad file" || st.LastError != path+": a bad file" || st.ErrorTime.IsZero() {
 		t.Fatalf("%+v", st)
 	}
 	write(t, dir, "a", "good")
 	h.serves(t, "1 0:a=good")
 	write(t, dir, "a", "bad")
-	for deadline := time.Now().Add(20 * time.Second); h.set.Status().Data[0].Error == "" && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); h.set.Status().Files[0].Error == "" && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	h.serves(t, "1 0:a=good")
