@@ -32,7 +32,7 @@ type Registry struct {
 	IPv6   bool // listens on ::1, else on an address of its own in 127.0.0.0/8
 
 	Thin      bool   // tells no contacts, but which registrar does:
-	Registrar string // the name of another Registry, whose suffixes do not matter
+	Registrar string // the name of another Registry, one that answers any question
 	Moved     string // the name of another Registry, to which RDAP queries are redirected and WHOIS queries referred
 
 	Form    string // of WHOIS queries, "%s" standing for the name; another one is malformed. Empty: whatever ends in the name

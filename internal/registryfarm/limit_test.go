@@ -123,3 +123,25 @@ func TestConcurrentConnections(t *testing.T) {
 	f.Close()
 	<-hung
 }
+
+// One after the other is not at the same time, however fast.
+func TestSequenceIsNotConcurrent(t *testing.T) {
+	f := registryfarm.New(t, registryfarm.Options{Registries: []registryfarm.Registry{
+		{Name: "r", Suffixes: []string{"test"}, RDAP: true, TLS: true, WHOIS: true, Limit: registryfarm.Limit{Concurrent: 1}}}})
+	c := rdap.Client{HTTP: rdap.NewHTTPClient(nil, f.CertPool())}
+	for i := range 200 {
+		name := "n" + strconv.Itoa(i) + ".test"
+		if i%10 == 0 {
+			askWHOIS(t, f, "r", "reset-"+name)
+		}
+		if _, err := c.Get(t.Context(), rdap.DomainURL(f.RDAPURL("r"), name)); err != nil {
+			t.Fatal(err)
+		}
+		if ok, _ := askWHOIS(t, f, "r", name); !ok {
+			t.Fatal("not answered")
+		}
+	}
+	if n := f.Counts("r"); n.Violations != 0 || n.Peak != 1 {
+		t.Errorf("counts %+v", n)
+	}
+}

@@ -13,6 +13,7 @@ const mediaType = "application/rdap+json" // RFC 7480 §4.2
 // visit is one RDAP request.
 type visit struct {
 	*registry
+	guest    guest
 	w        http.ResponseWriter
 	req      *http.Request
 	class    string // "domain", "ip", "autnum", "entity", "nameserver", "help"
@@ -24,8 +25,8 @@ type visit struct {
 func (r *registry) serveRDAP(w http.ResponseWriter, req *http.Request) {
 	from := sourceOf(req)
 	crowd := r.arrive(from, RDAP)
-	defer r.depart(from, RDAP)
-	v := &visit{registry: r, w: w, req: req}
+	v := &visit{registry: r, guest: guest{registry: r, from: from, protocol: RDAP}, w: w, req: req}
+	defer v.guest.leave()
 	known := v.parse()
 	over := r.asked(from, RDAP, v.what, "", &Request{Source: from, Method: req.Method, Path: req.URL.RequestURI(), Host: req.Host,
 		Proto: req.Proto, Accept: req.Header.Get("Accept"), Agent: req.Header.Get("User-Agent")}, crowd)
@@ -157,9 +158,7 @@ func (v *visit) related() string {
 // notFound says so with an RDAP body, for a quarter of the names without any (RFC 7480 §5.3).
 func (v *visit) notFound() {
 	if hash(v.what)%4 == 0 {
-		v.w.Header().Set("Content-Type", mediaType)
-		v.w.Header().Set("Content-Length", "0")
-		v.w.WriteHeader(http.StatusNotFound)
+		v.body(http.StatusNotFound, mediaType, nil)
 		return
 	}
 	v.fail(http.StatusNotFound, "Not Found", "The domain was not found.")
@@ -180,6 +179,7 @@ func (v *visit) body(status int, media string, body []byte) {
 	h.Set("Content-Type", media)
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	v.guest.leave()
 	v.w.WriteHeader(status)
 	v.w.Write(body)
 }
@@ -192,6 +192,7 @@ func (v *visit) fail(status int, title, description string) {
 }
 
 func (v *visit) redirect(to string) {
+	v.guest.leave()
 	v.w.Header().Set("Location", to)
 	v.w.Header().Set("Content-Length", "0")
 	v.w.WriteHeader(http.StatusFound)

@@ -120,6 +120,9 @@ func (v *visit) interrupted() {
 	flush := http.NewResponseController(v.w).Flush
 	if v.behavior == Drip {
 		for i := range body {
+			if i == len(body)-1 {
+				v.guest.leave()
+			}
 			v.w.Write(body[i : i+1])
 			flush()
 			if !v.farm.pause(v.farm.opt.Drip, v.req.Context().Done()) {
@@ -136,11 +139,13 @@ func (v *visit) interrupted() {
 	}
 	v.w.Write(body[:len(body)/2])
 	flush()
+	v.guest.leave()
 	panic(http.ErrAbortHandler) // over HTTP/1 the connection ends, over HTTP/2 the stream
 }
 
 // drop resets: the connection over HTTP/1, the stream over HTTP/2, whose other streams are other people's.
 func (v *visit) drop() {
+	v.guest.leave()
 	if v.req.ProtoMajor == 1 {
 		if conn, _, err := http.NewResponseController(v.w).Hijack(); err == nil {
 			abort(conn)
@@ -162,6 +167,7 @@ func (v *visit) big() {
 			return
 		}
 	}
+	v.guest.leave()
 	v.w.Write([]byte(`"]}]}`))
 }
 

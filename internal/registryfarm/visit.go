@@ -15,6 +15,22 @@ func (r *registry) arrive(from netip.Addr, p Protocol) verdict {
 	return v
 }
 
+// guest is a client that has arrived. It departs once, before it can know that it has its answer: one that asks again at once is not
+// two at the same time.
+type guest struct {
+	registry *registry
+	from     netip.Addr
+	protocol Protocol
+	gone     bool
+}
+
+func (g *guest) leave() {
+	if !g.gone {
+		g.gone = true
+		g.registry.depart(g.from, g.protocol)
+	}
+}
+
 func (r *registry) depart(from netip.Addr, p Protocol) {
 	r.limiters[p].leave(from)
 	r.records.leave()

@@ -42,6 +42,7 @@ func (r *registry) accept(l net.Listener) {
 // call is one WHOIS query.
 type call struct {
 	*registry
+	guest    guest
 	conn     net.Conn
 	name     string
 	behavior Behaviour
@@ -52,14 +53,14 @@ type call struct {
 func (r *registry) serveWHOIS(conn net.Conn) {
 	from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
 	crowd := r.arrive(from, WHOIS)
-	defer r.depart(from, WHOIS)
+	c := &call{registry: r, conn: conn, guest: guest{registry: r, from: from, protocol: WHOIS}}
+	defer c.guest.leave()
 	conn.SetReadDeadline(time.Now().Add(whoisTimeout))
 	raw, ok := readQuery(conn)
 	if !ok {
 		r.malformed()
 		return
 	}
-	c := &call{registry: r, conn: conn}
 	known := c.parse(raw)
 	over := r.asked(from, WHOIS, c.name, raw, nil, crowd)
 	switch {

@@ -57,6 +57,7 @@ func (c *call) interrupted() {
 		}
 	case Reset:
 		c.conn.Write(b[:20])
+		c.guest.leave()
 		abort(c.conn)
 	default:
 		c.conn.Write(b[:len(b)/2])
@@ -81,6 +82,7 @@ func (c *call) overLimit(over verdict) {
 	case over.banned:
 		c.say(blockedText)
 	case c.Limit.Over == Drop:
+		c.guest.leave()
 		abort(c.conn)
 	case c.Limit.Over == Words:
 		c.say(ThrottleTexts[hash(c.name)%uint64(len(ThrottleTexts))])
