@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -192,49 +191,6 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
-func TestLearn(t *testing.T) {
-	now := t0
-	b := New(Options{Compiled: true, Now: func() time.Time { return now }})
-	b.Learn("MIL.", whoisclient.Server{Host: "whois.denic.de"}, t0.Add(time.Hour))
-	b.Learn("de", whoisclient.Server{Host: "whois.other.test"}, t0.Add(time.Hour))
-	b.Learn("uk", whoisclient.Server{Host: "whois.other.test"}, t0.Add(time.Hour))
-	b.Learn("es", whoisclient.Server{Host: "whois.other.test"}, t0.Add(time.Hour))
-	b.Learn("ad", whoisclient.Server{Host: "whois.ad.test"}, t0.Add(time.Hour))
-	b.Learn("", whoisclient.Server{Host: "whois.test"}, t0.Add(time.Hour))
-	b.Learn("nosuchtld", whoisclient.Server{}, t0.Add(time.Hour))
-	for _, tt := range []struct{ name, want string }{
-		{"example.mil", `- whois.denic.de(-T dn,ace %s) "mil" refer`},
-		{"example.de", `https://rdap.denic.de/ whois.denic.de(-T dn,ace %s) "de" compiled`},
-		{"trust.nhs.uk", `- - "nhs.uk" compiled`},
-		{"example.es", `- - "es" compiled`},
-		{"example.ad", `https://rdap.nic.ad/ whois.ad.test "ad" compiled`},
-		{"example.nosuchtld", `- - "" `},
-	} {
-		if got := text(b.Domain(tt.name)); got != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
-		}
-	}
-	now = t0.Add(time.Hour)
-	if got := text(b.Domain("example.mil")); got != `- - "mil" compiled` {
-		t.Errorf("an hour later: %s", got)
-	}
-}
-
-func TestLearnIsBounded(t *testing.T) {
-	b := New(Options{Now: at(t0)})
-	for i := range maxLearned + 10 {
-		b.Learn(fmt.Sprintf("tld%d", i), whoisclient.Server{Host: "whois.test"}, t0.Add(time.Duration(1+i)*time.Minute))
-	}
-	if n := len(b.view.Load().learned); n != maxLearned {
-		t.Errorf("%d learned", n)
-	}
-	for name, want := range map[string]bool{"a.tld9": false, "a.tld10": true, fmt.Sprintf("a.tld%d", maxLearned+9): true} {
-		if got := b.Domain(name).Whois.Host != ""; got != want {
-			t.Errorf("%s: %t", name, got)
-		}
-	}
-}
-
 func TestPrefix(t *testing.T) {
 	compiled := New(Options{Compiled: true})
 	fetched := with(t, Options{Compiled: true}, map[int]string{
@@ -314,106 +270,5 @@ func TestTag(t *testing.T) {
 	}
 	if got := text(New(Options{}).Tag("ABC-ARIN")); got != `- - "" ` {
 		t.Errorf("without tables: %s", got)
-	}
-}
-
-// What servers want must be what the client can send.
-func TestOwnTables(t *testing.T) {
-	for host, s := range forms() {
-		if err := s.Check(); err != nil || s.Host != host {
-			t.Errorf("%s: %v", host, err)
-		}
-	}
-	for suffix, o := range loadOwn().suffixes {
-		if suffix != spell(suffix) || o.whois.Host != "" && o.whois.Check() != nil || o.noWhois && o.whois.Host != "" {
-			t.Errorf("%s: %+v", suffix, o)
-		}
-		if strings.Contains(suffix, ".") && len(o.rdap) == 0 && o.whois.Host == "" && !o.noWhois {
-			t.Errorf("%s: nothing is said", suffix)
-		}
-	}
-	if IANA.Check() != nil {
-		t.Error("IANA's server")
-	}
-}
-
-// Lookups go on while files and referrals are taken in.
-func TestLookupsWhileItChanges(t *testing.T) {
-	b := New(Options{Compiled: true, Now: at(t0)})
-	old, err := parseFile(fileDNS, document10(`[["com"],["https://a.example/"]]`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var readers sync.WaitGroup
-	done := make(chan struct{})
-	for range 4 {
-		readers.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				if s := b.Domain("example.com"); len(s.RDAP) != 1 {
-					t.Errorf("%s", text(s))
-					return
-				}
-				b.Status()
-				b.Known("example.mil")
-			}
-		})
-	}
-	for i := range 300 {
-		b.install(fileDNS, held{registry: old, checked: t0})
-		b.Learn(fmt.Sprintf("tld%d", i), whoisclient.Server{Host: "whois.test"}, t0.Add(time.Hour))
-		b.install(fileDNS, held{})
-	}
-	close(done)
-	readers.Wait()
-}
-
-var benchmarks = []struct {
-	name string
-	look func(b *Bootstrap) Services
-}{
-	{"Domain", func(b *Bootstrap) Services { return b.Domain("example.com") }},
-	{"Zone", func(b *Bootstrap) Services { return b.Domain("example.uk.com") }},
-	{"NoDomain", func(b *Bootstrap) Services { return b.Domain("example.nosuchtld") }},
-	{"Prefix", func(b *Bootstrap) Services {
-		return b.Prefix(netip.PrefixFrom(netip.AddrFrom4([4]byte{8, 8, 8, 8}), 32))
-	}},
-	{"AS", func(b *Bootstrap) Services { return b.AS(15169) }},
-	{"Tag", func(b *Bootstrap) Services { return b.Tag("ABC-TEST") }},
-}
-
-func full(t testing.TB) *Bootstrap {
-	b := with(t, Options{Compiled: true, Overrides: []Override{{Suffix: "test", None: true}}}, map[int]string{
-		fileDNS:  `[["com","net"],["https://rdap.example/"]]`,
-		fileIPv4: `[["8.0.0.0/8"],["https://rdap.arin.net/registry/"]]`,
-		fileASN:  `[["13312-15359"],["https://rdap.arin.net/registry/"]]`,
-		fileTags: `[["a@example.org"],["TEST"],["https://rdap.example"]]`,
-	})
-	b.Learn("mil", whoisclient.Server{Host: "whois.test"}, time.Now().Add(time.Hour))
-	return b
-}
-
-func TestLookupsAllocateNothing(t *testing.T) {
-	b := full(t)
-	for _, l := range benchmarks {
-		if n := testing.AllocsPerRun(100, func() { l.look(b) }); n != 0 {
-			t.Errorf("%s: %v allocations", l.name, n)
-		}
-	}
-}
-
-func BenchmarkLookup(b *testing.B) {
-	boot := full(b)
-	for _, l := range benchmarks {
-		b.Run(l.name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				l.look(boot)
-			}
-		})
 	}
 }
