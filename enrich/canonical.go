@@ -20,7 +20,7 @@ const (
 	Updated                  // last change of the registration, RFC 3339 in UTC
 	Expires                  // end of the registration, RFC 3339 in UTC
 	NameServers              // list: delegated name servers, lower case, no final dot
-	RegStatus                // list: EPP status codes (RFC 5731, RFC 8056 spelling)
+	RegStatus                // list: EPP status codes (RFC 5731, RFC 3915)
 	Rank                     // position in a popularity list, 1 is first
 	FreqAverage              // how usual the name's pairs of characters are, their mean in percent: a number
 	FreqWord                 // the same over all pairs together: a number

@@ -15,6 +15,8 @@ import (
 	"github.com/whence-project/whence/caddymodule/caddyenrich"
 	"github.com/whence-project/whence/caddymodule/caddystore"
 	"github.com/whence-project/whence/domainstats"
+	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/enrich/registration"
 	"github.com/whence-project/whence/store"
 )
 
@@ -31,6 +33,7 @@ func (*API) CaddyModule() caddy.ModuleInfo {
 // Routes are the routes.
 func (a *API) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
+		{Pattern: "/whence/status", Handler: method(http.MethodGet, status)},
 		{Pattern: "/whence/import", Handler: method(http.MethodPost, importHistory)},
 		{Pattern: "/whence/export", Handler: method(http.MethodGet, exportHistory)},
 	}
@@ -62,11 +65,52 @@ func ledger() (store.Ledger, error) {
 	return s.Ledger(), nil
 }
 
+// registrations is the source registration of the default chain, nil where that has none.
+func registrations() *registration.Source {
+	app, err := caddy.ActiveContext().App("enrich")
+	if err != nil {
+		return nil
+	}
+	chain, err := app.(*caddyenrich.App).Chain("")
+	if err != nil {
+		return nil
+	}
+	return caddyenrich.RegistrationOf(chain)
+}
+
 // patient takes away the time limit that Caddy sets on requests to the admin API: a history may be large.
 func patient(w http.ResponseWriter) {
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Time{})
 	_ = c.SetWriteDeadline(time.Time{})
+}
+
+// status writes how each source of each chain is, and the store.
+func status(w http.ResponseWriter, _ *http.Request) error {
+	app, err := caddy.ActiveContext().App("enrich")
+	if err != nil {
+		return fail(http.StatusServiceUnavailable, err)
+	}
+	all := struct {
+		Chains map[string][]enrich.SourceStatus `json:"chains"`
+		Store  *storeStatus                     `json:"store,omitempty"`
+	}{Chains: make(map[string][]enrich.SourceStatus)}
+	for name, chain := range app.(*caddyenrich.App).Provisioned() {
+		all.Chains[name] = chain.Status()
+	}
+	if app, err := caddy.ActiveContext().AppIfConfigured("store"); err == nil {
+		if s, err := app.(*caddystore.App).Store(); err == nil {
+			all.Store = &storeStatus{s.Cache().Status(), s.Ledger().Status()}
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(all)
+}
+
+// storeStatus is how the store is.
+type storeStatus struct {
+	Cache  store.CacheStatus  `json:"cache"`
+	Ledger store.LedgerStatus `json:"ledger"`
 }
 
 // importHistory reads the body, a history, into the ledger. The query has form (json, feed, list), scope, and the switches
@@ -88,6 +132,9 @@ func importHistory(w http.ResponseWriter, r *http.Request) error {
 	l, err := ledger()
 	if err != nil {
 		return err
+	}
+	if r := registrations(); r != nil {
+		o.Registration = r.Learn
 	}
 	patient(w)
 	res, err := domainstats.Import(r.Context(), l, r.Body, o)

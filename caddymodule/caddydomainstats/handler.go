@@ -176,8 +176,11 @@ type ranker interface {
 	Loaded() bool
 }
 
-// sources gives the API what the chain's sources can do beside the chain: the routes of freq_server, and /alexa.
+// sources gives the API what the chain's sources can do beside the chain: the routes of freq_server and of WHOIS-API, and /alexa.
 func (h *Handler) sources(o *domainstats.Options) {
+	if s := caddyenrich.RegistrationOf(h.chain); s != nil {
+		o.Registration, o.Registrations = whoisAPI(s), s.Registrations
+	}
 	for _, l := range h.chain.Links() {
 		if s, ok := l.Source.(scorer); ok && o.Score == nil {
 			o.Score = s.Score

@@ -88,6 +88,13 @@ func (c *Chain) provision(ctx caddy.Context) ([]enrich.Link, error) {
 		}
 		links = append(links, enrich.Link{Name: name, Source: source})
 	}
+	for _, l := range links {
+		if r, ok := l.Source.(*Registration); ok {
+			if err := r.joined(links); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return links, nil
 }
 
@@ -115,6 +122,9 @@ func (a *App) Chain(name string) (*enrich.Chain, error) {
 	sort.Strings(names)
 	return nil, fmt.Errorf("no enrichment chain is named %q; there are: %s", name, strings.Join(names, ", "))
 }
+
+// Provisioned are all chains by name. They must not be changed.
+func (a *App) Provisioned() map[string]*enrich.Chain { return a.chains }
 
 // Start opens every chain.
 func (a *App) Start() error {

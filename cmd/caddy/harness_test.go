@@ -49,7 +49,8 @@ type server struct {
 	log   *logLines
 	http  *http.Client // to the admin endpoint
 
-	exited chan struct{} // closed when the process that was started last has ended
+	exited     chan struct{} // closed when the process that was started last has ended
+	registries string        // where the example's registration looks for registries; empty: nowhere
 }
 
 // globals makes a Caddyfile of global options, the admin endpoint on a unix socket among them.
@@ -135,7 +136,11 @@ func (s *server) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)
 	cmd.ExtraFiles = s.files
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "WHENCE_TEST_ADMIN="+s.path("admin.sock"), "WHENCE_TEST_SITE="+s.path("site.sock"), "WHENCE_TEST_DIR="+s.dir,
+	registries := s.registries
+	if registries == "" {
+		registries = "off" // nothing that a test starts asks beyond this machine
+	}
+	cmd.Env = append(os.Environ(), "WHENCE_REGISTRIES="+registries, "WHENCE_TEST_ADMIN="+s.path("admin.sock"), "WHENCE_TEST_SITE="+s.path("site.sock"), "WHENCE_TEST_DIR="+s.dir,
 		"HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
 	return cmd
 }

@@ -1,0 +1,90 @@
+package registration
+
+import (
+	"fmt"
+	"iter"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/enrich/registration/bootstrap"
+)
+
+// top is a list of n names under each of the suffixes.
+func top(n int, suffixes ...string) func(int) iter.Seq2[int, string] {
+	return func(most int) iter.Seq2[int, string] {
+		return func(yield func(int, string) bool) {
+			rank := 0
+			for i := range n {
+				for _, s := range suffixes {
+					if rank++; rank > most || !yield(rank, fmt.Sprintf("www.name%d.%s", i, s)) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestPreload(t *testing.T) {
+	u, cache := new(upstream), newCache(t)
+	base := u.rdapServer(t, serveDomain)
+	overrides := []bootstrap.Override{{Suffix: "test", RDAP: []string{base}}, {Suffix: "example", RDAP: []string{base}}}
+	o := Options{Cache: cache, Preload: Preload{Names: 1000, Top: top(40, "test", "example")}}
+	s, chain := newSource(t, o, overrides...)
+	waitFor(t, func() bool { p := s.Preloading(); return p != nil && !p.Finished.IsZero() })
+	if p := s.Preloading(); p.Names != 80 || p.Done != 80 || p.Failed != 0 {
+		t.Errorf("%+v", p)
+	}
+	if u.count() != 80 {
+		t.Errorf("asked %d times", u.count())
+	}
+	if r := lookup(chain, enrich.Query{Subject: enrich.DomainOf("name39.example"), Offline: true}); !r.Found() {
+		t.Errorf("%s", notes(r))
+	}
+	s.Close()
+	again, _ := newSource(t, o, overrides...)
+	waitFor(t, func() bool { p := again.Preloading(); return p != nil && !p.Finished.IsZero() })
+	if p := again.Preloading(); u.count() != 80 || p.Resumed != 80 {
+		t.Errorf("a second time: asked %d times, %+v", u.count(), p)
+	}
+}
+
+// TestPreloadGoesOn stops a process in the middle.
+func TestPreloadGoesOn(t *testing.T) {
+	u, cache := new(upstream), newCache(t)
+	var mu sync.Mutex
+	stopped := make(chan struct{})
+	served := 0
+	base := u.rdapServer(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		served++
+		n := served
+		mu.Unlock()
+		if n > 20 {
+			<-stopped
+		}
+		serveDomain(w, r)
+	})
+	o := Options{Cache: cache, Preload: Preload{Names: 50, Top: top(50, "test")}}
+	s, _ := newSource(t, o, suffix(base, nil))
+	waitFor(t, func() bool { return u.count() > 20 })
+	waitFor(t, func() bool { return s.memory.EstimatedSize() >= 20 })
+	go close(stopped)
+	s.Close()
+	before := u.count()
+	again, _ := newSource(t, o, suffix(base, nil))
+	waitFor(t, func() bool { p := again.Preloading(); return p != nil && !p.Finished.IsZero() })
+	if p := again.Preloading(); p.Done != 50 || p.Failed != 0 {
+		t.Errorf("%+v", p)
+	}
+	names := map[string]int{}
+	for _, a := range strings.Split(u.all(), ", ") {
+		names[a]++
+	}
+	if len(names) != 50 || u.count()-before > 50-20+perOperator {
+		t.Errorf("%d names were asked about; %d questions before, %d after", len(names), before, u.count()-before)
+	}
+}

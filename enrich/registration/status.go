@@ -1,0 +1,99 @@
+package registration
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/enrich/registration/bootstrap"
+	"github.com/whence-project/whence/enrich/registration/manners"
+	"github.com/whence-project/whence/enrich/registration/whoisreply"
+)
+
+// The protocols, as they are counted.
+const (
+	viaRDAP  = "rdap"
+	viaWhois = "whois"
+)
+
+// counts is what a source counts, since it was made.
+type counts struct {
+	hits, misses, stale atomic.Uint64
+	mu                  sync.Mutex
+	queries             map[[2]string]uint64 // by protocol and outcome, words of the program's own
+}
+
+func (c *counts) asked(via, outcome string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queries == nil {
+		c.queries = make(map[[2]string]uint64)
+	}
+	c.queries[[2]string{via, outcome}]++
+}
+
+// outcomeOf is a WHOIS query's.
+func outcomeOf(c whoisreply.Class, err error) string {
+	if c == whoisreply.Error && err != nil {
+		return "failed"
+	}
+	return c.String()
+}
+
+// Queries calls yield with how many queries of each protocol ended how. No word of it is a client's or a server's.
+func (s *Source) Queries(yield func(via, outcome string, n uint64)) {
+	s.counts.mu.Lock()
+	defer s.counts.mu.Unlock()
+	for k, n := range s.counts.queries {
+		yield(k[0], k[1], n)
+	}
+}
+
+// Lookups is how often an answer was here, and how often not.
+func (s *Source) Lookups() (hits, stale, misses uint64) {
+	return s.counts.hits.Load(), s.counts.stale.Load(), s.counts.misses.Load()
+}
+
+// Registrations is how many queries brought an answer and how many did not.
+func (s *Source) Registrations() (good, failed uint64) {
+	s.Queries(func(_, outcome string, n uint64) {
+		switch outcome {
+		case "registered", "available", "reserved", "not_found":
+			good += n
+		default:
+			failed += n
+		}
+	})
+	return good, failed
+}
+
+// Detail is what a status says beside what every source's does.
+type Detail struct {
+	Hits      uint64                   `json:"hits"`              // queries answered from memory or the store, old answers too
+	Stale     uint64                   `json:"stale"`             // of them, with an old answer
+	Misses    uint64                   `json:"misses"`            // queries about what was not here
+	Queries   map[string]uint64        `json:"queries,omitempty"` // made to registries, by protocol and outcome: "rdap registered"
+	Lookups   int                      `json:"lookups"`           // under way
+	Preload   *Progress                `json:"preload,omitempty"`
+	Operators []manners.OperatorStatus `json:"operators,omitempty"`
+	Bootstrap []bootstrap.FileStatus   `json:"bootstrap,omitempty"`
+}
+
+// UnderWay is how many lookups wait for a registry, or for their turn.
+func (s *Source) UnderWay() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.flights)
+}
+
+// Preloading is how far the preloading has come, nil where there is none.
+func (s *Source) Preloading() *Progress { return s.progress.Load() }
+
+// Status says what is known and what is under way.
+func (s *Source) Status() enrich.Status {
+	d := &Detail{Queries: make(map[string]uint64), Preload: s.progress.Load(), Operators: s.opt.Manners.Status(), Bootstrap: s.opt.Bootstrap.Status()}
+	d.Hits, d.Stale, d.Misses = s.Lookups()
+	s.Queries(func(via, outcome string, n uint64) { d.Queries[via+" "+outcome] = n })
+	d.Lookups = s.UnderWay()
+	return enrich.Status{Kind: "registration", Records: int(s.memory.EstimatedSize()), Detail: d}
+}
