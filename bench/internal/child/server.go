@@ -84,6 +84,42 @@ func (p *Server) Memory() int { return p.status("RssAnon:") }
 // PeakMemory is the most resident memory in bytes that the server ever had, mapped files included: the kernel keeps no other peak.
 func (p *Server) PeakMemory() int { return p.status("VmHWM:") }
 
+// WatchMemory looks at [Server.Memory] ten times a second until the watch is stopped.
+func (p *Server) WatchMemory() *MemoryWatch {
+	w := &MemoryWatch{ask: make(chan chan int)}
+	go func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for most := p.Memory(); ; {
+			select {
+			case <-tick.C:
+				most = max(most, p.Memory())
+			case answer, more := <-w.ask:
+				if !more {
+					return
+				}
+				now := p.Memory()
+				answer <- max(most, now)
+				most = now
+			}
+		}
+	}()
+	return w
+}
+
+// MemoryWatch watches the memory of a server.
+type MemoryWatch struct{ ask chan chan int }
+
+// Most is the most that there was since the watch began, or since the last Most.
+func (w *MemoryWatch) Most() int {
+	answer := make(chan int)
+	w.ask <- answer
+	return <-answer
+}
+
+// Stop ends the watch.
+func (w *MemoryWatch) Stop() { close(w.ask) }
+
 // status is a figure of /proc/PID/status, which has them in KiB.
 func (p *Server) status(key string) int {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

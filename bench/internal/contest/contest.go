@@ -54,10 +54,17 @@ func Run(contenders []*Contender, rounds int, progress io.Writer) error {
 	return nil
 }
 
-// Measure is a sample of what the server takes for what run does: so many things, in that time.
-func Measure(p *child.Server, run func() (things int, elapsed time.Duration, err error)) (Sample, error) {
+// Measure is a sample of what the server takes for what run does: so many things, in that time. Servers beside it take part, so that
+// they are no others.
+func Measure(p *child.Server, run func() (things int, elapsed time.Duration, err error), beside ...*child.Server) (Sample, error) {
 	runtime.GC() // this program's own garbage is not to be collected on the clock
-	others, cpu := Others(), p.CPU()
+	sum := func() (all time.Duration) {
+		for _, s := range beside {
+			all += s.CPU()
+		}
+		return all
+	}
+	others, helped, cpu := Others(), sum(), p.CPU()
 	n, elapsed, err := run()
 	if err != nil {
 		return Sample{}, err
@@ -66,7 +73,7 @@ func Measure(p *child.Server, run func() (things int, elapsed time.Duration, err
 	return Sample{
 		Rate:  float64(n) / elapsed.Seconds(),
 		CPU:   cpu.Seconds() * 1e6 / float64(n),
-		Other: others(cpu),
+		Other: others(cpu + sum() - helped),
 	}, nil
 }
 
