@@ -225,7 +225,7 @@ func (p *parts) source(m *Registration, cache store.Cache, log *zap.Logger) (*re
 		Wait: time.Duration(m.Wait), Timeout: time.Duration(m.Timeout), Queue: time.Duration(m.Queue),
 		TTL: ttlOf(m.CacheTTL), NegativeTTL: time.Duration(m.NegativeTTL), StaleTTL: ttlOf(m.StaleTTL), Sweep: time.Duration(m.Sweep),
 		Memory: m.Memory, Cleartext: m.WhoisCleartext, Registrar: m.Registrar, Refer: !m.NoRefer && p.bootstrap.Compiled,
-		Awaits: p.bootstrap.URL != "" && !p.bootstrap.Compiled,
+		Awaits:  p.bootstrap.URL != "" && !p.bootstrap.Compiled,
 		Servers: slices.Clone(m.WhoisServers), NoRaw: m.NoRaw, Logger: log,
 	}
 	if m.Preload > 0 {

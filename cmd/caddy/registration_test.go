@@ -243,7 +243,9 @@ func TestRegistrationNeverWronglyAvailable(t *testing.T) {
 			if class == "" && k.note() == "" {
 				t.Errorf("%s: neither an answer nor why there is none", a.name)
 			}
-			if class == "registered" && k.Created != "" && k.Created != want.Created.Format(time.RFC3339) {
+			// A reply that ends in the middle of a time has the day.
+			if class == "registered" && k.Created != "" && k.Created != want.Created.Format(time.RFC3339) &&
+				(a.behaviour != string(registryfarm.Cut) || k.Created[:10] != want.Created.Format(time.DateOnly)) {
 				t.Errorf("%s: created %s, want %s", a.name, k.Created, want.Created.Format(time.RFC3339))
 			}
 		}
@@ -361,7 +363,9 @@ func TestRegistrationSurvivesKill(t *testing.T) {
 	config := withRegistries(s, f, registries, "preload 300 delay 20ms")
 	s.start(config)
 	onDisk := func() int {
-		var status struct{ Store struct{ Cache struct{ Entries int } } }
+		var status struct {
+			Store struct{ Cache struct{ Entries int } }
+		}
 		if err := json.Unmarshal([]byte(s.get("/whence/status")), &status); err != nil {
 			t.Fatal(err)
 		}
