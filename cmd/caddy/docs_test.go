@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/whence-project/whence/internal/registryfarm"
 	"github.com/whence-project/whence/internal/testenv"
 )
 
@@ -102,6 +103,9 @@ func documentServers(t *testing.T) map[string]*server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	farm := registryfarm.New(t, registryfarm.Options{Registries: []registryfarm.Registry{
+		{Name: "generic", Suffixes: []string{"com", "net", "org", "edu"}, RDAP: true},
+	}})
 	servers := make(map[string]*server)
 	for name, config := range map[string]string{
 		"":       example(t),
@@ -109,10 +113,14 @@ func documentServers(t *testing.T) map[string]*server {
 		"footer": liteConfig(db, "\t\tfooter \"% IP address data powered by IPinfo, https://ipinfo.io\""),
 	} {
 		s := newServer(t)
+		s.registries = farm.BootstrapURL()
 		s.copyFile(db, "data/lite.mmdb")
 		s.write("records/AS64500", "as-name: EXAMPLE-AS\ncontact: noc@example.org\n")
 		s.write("addresses.txt", "1.1.1.1\n2001:4860:4860::8888\n")
 		s.start(config)
+		if strings.Contains(config, "registration") {
+			s.log.wait(t, 1, `"file":"object-tags.json"`)
+		}
 		servers[name] = s
 	}
 	return servers

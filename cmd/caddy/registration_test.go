@@ -392,7 +392,8 @@ func TestRegistrationSurvivesKill(t *testing.T) {
 // TestRegistrationAtNamedServers has clients name the server to ask.
 func TestRegistrationAtNamedServers(t *testing.T) {
 	registries := []registryfarm.Registry{
-		{Name: "one", Suffixes: []string{"com"}, WHOIS: true}, {Name: "other", WHOIS: true}, {Name: "third", WHOIS: true},
+		{Name: "one", Suffixes: []string{"com"}, WHOIS: true}, {Name: "strict", Suffixes: []string{"net"}, WHOIS: true},
+		{Name: "other", WHOIS: true}, {Name: "third", WHOIS: true},
 	}
 	f := registryfarm.New(t, registryfarm.Options{Registries: registries})
 	s := newServer(t)
@@ -415,7 +416,7 @@ func TestRegistrationAtNamedServers(t *testing.T) {
 	if n := f.Counts("one").Queries; n != 0 {
 		t.Errorf("the registry got %d", n)
 	}
-	if body := mustFetch(t, c, "/WHOIS/?domain_list=tulip.com;free-tulip.com;..;throttle-tulip.com"); strings.Count(body, "\n") != 4 ||
+	if body := mustFetch(t, c, "/WHOIS/?domain_list=tulip.com;free-tulip.com;..;throttle-tulip.net"); strings.Count(body, "\n") != 4 ||
 		!strings.Contains(body, `"flag":1`) || !strings.Contains(body, `"flag":-5`) {
 		t.Errorf("a list: %s", body)
 	}

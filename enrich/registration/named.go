@@ -41,6 +41,9 @@ func (s *Source) Lookup(ctx context.Context, domain string) (*Report, error) {
 		if f := s.failure(key, s.opt.Now()); f != nil && e == nil {
 			return &Report{Fault: f.fault, Reason: f.text}, nil
 		}
+		if until, why := s.paused(s.services(sub, key)); until.After(s.opt.Now()) && e == nil {
+			return &Report{Fault: Refused, Reason: why}, nil
+		}
 		f := s.fly(key, sub, enrich.NewAsk(q))
 		select {
 		case <-f.done:
