@@ -25,7 +25,8 @@ const (
 func right(name string) string {
 	f := registryfarm.Expected(name)
 	if !f.Registered {
-		return fmt.Sprintf(`{"subject":%q,"kind":"domain","sources":[{"source":"registration","fields":{"registration":"available","registration_via":"rdap"}}]}`, name)
+		return fmt.Sprintf(`{"subject":%q,"kind":"domain",`+
+			`"sources":[{"source":"registration","fields":{"registration":"available","registration_via":"rdap"}}]}`, name)
 	}
 	list := func(s []string) string { b, _ := json.Marshal(s); return string(b) }
 	at := func(t time.Time) string { return t.Format(time.RFC3339) }
@@ -137,8 +138,8 @@ func TestFarm(t *testing.T) {
 		t.Errorf("the farm has %+v", has)
 	}
 	block := (&farm{setup: has, ca: "/farm.pem"}).block("1MiB", "\t\t\tpreload 5\n")
-	for _, want := range []string{"registries " + f.BootstrapURL() + "\n", "memory 1MiB\n", "trusted_ca /farm.pem\n", "whois w000 " + has.Whois["w000"] + "\n", "preload 5\n"} {
-		if !strings.Contains(block, "\t\t\t"+want) {
+	for _, want := range []string{"registries " + f.BootstrapURL(), "memory 1MiB", "trusted_ca /farm.pem", "whois w000 " + has.Whois["w000"], "preload 5"} {
+		if !strings.Contains(block, "\t\t\t"+want+"\n") {
 			t.Errorf("the block has no line %q:\n%s", want, block)
 		}
 	}

@@ -35,8 +35,8 @@ func (b *bench) runCrowd(whence *child.Server, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\nA crowd: %d connections ask for one unknown name; all had asked after %v, the registry took %v, all were answered, rightly, after %v\n\n",
-		b.crowd, sent.Round(time.Millisecond), slowLatency, elapsed.Round(time.Millisecond))
+	fmt.Fprintf(w, "\nA crowd: %d connections ask for one unknown name; all had asked after %v, the registry took %v, "+
+		"all were answered, rightly, after %v\n\n", b.crowd, sent.Round(time.Millisecond), slowLatency, elapsed.Round(time.Millisecond))
 	if sent >= slowLatency {
 		b.Skip("the crowd", fmt.Errorf("the requests took %v, so that not all came before the answer", sent))
 	}

@@ -58,7 +58,8 @@ func main() {
 	if *farm != "" {
 		log.Fatal(serveFarm(*farm, b.registries, b.latency))
 	}
-	if !slices.Contains([]string{"", "list", "preload", "known"}, *only) || b.registries < 1 || b.registries > 1000 || b.names < 2 || b.whois < 2 || b.crowd < 1 || b.clients < 1 || b.rounds < 1 || b.requests < 1 {
+	if !slices.Contains([]string{"", "list", "preload", "known"}, *only) || b.registries < 1 || b.registries > 1000 ||
+		min(b.names, b.whois) < 2 || min(b.crowd, b.clients, b.rounds, b.requests) < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -115,6 +116,7 @@ func (b *bench) run(only string) (err error) {
 // startWhence starts the real binary; sources are lines of the chain before the source registration, more lines of its block.
 func (b *bench) startWhence(name, sources, more string) (*child.Server, error) {
 	// A name takes almost 4 KB of the store with what the servers wrote: the standard size would not have all.
-	options := fmt.Sprintf("\tstore %s/%s/store {\n\t\tcache_size 1GiB\n\t}\n\tenrich {\n\t\tiana\n%s%s\t}\n", b.Dir, name, sources, b.farm.block(b.memory, "\t\t\t"+b.with+"\n"+more))
+	options := fmt.Sprintf("\tstore %s/%s/store {\n\t\tcache_size 1GiB\n\t}\n\tenrich {\n\t\tiana\n%s%s\t}\n",
+		b.Dir, name, sources, b.farm.block(b.memory, "\t\t\t"+b.with+"\n"+more))
 	return b.Caddy(name, b.caddy, child.Caddyfile{Options: options, Sites: child.Site("domain_stats {\n\t\tformat c\n\t}")}, child.Serving)
 }
