@@ -154,7 +154,11 @@ func (s *server) runDocumented(t *testing.T, c documented) {
 		t.Fatal(err)
 	}
 	command := strings.ReplaceAll(c.command, "1043", port)
-	command = strings.ReplaceAll(command, "curl ", "curl -sS --unix-socket "+s.path("site.sock")+" ")
+	socket := "site.sock"
+	if strings.Contains(command, "localhost:2019") { // Caddy's admin API
+		socket = "admin.sock"
+	}
+	command = strings.ReplaceAll(command, "curl ", "curl -sS --unix-socket "+s.path(socket)+" ")
 	cmd := exec.Command("bash", "-o", "pipefail", "-c", command)
 	cmd.Dir = s.dir
 	out, err := cmd.CombinedOutput()

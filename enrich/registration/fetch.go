@@ -63,7 +63,9 @@ func (f *flight) priority() manners.Priority {
 	defer f.mu.Unlock()
 	p := enrich.Background
 	for _, a := range f.asks {
-		p = min(p, a.Priority())
+		if p = min(p, a.Priority()); p == enrich.Person {
+			break
+		}
 	}
 	return manners.Priority(p)
 }
