@@ -22,10 +22,11 @@ func main() {
 	data := flag.String("data", filepath.Join(dir, "whois", "responses.jsonl"), "the labelled replies, a JSON object a line")
 	tlds := flag.Bool("tld", true, "print the score of each TLD")
 	show := flag.String("misses", "", "print what is missed of a `field`, or of all")
+	cut := flag.Bool("cut", false, "print the scores of replies that lost their end as well")
 	held := flag.Int("held", 0, "with -misses: 1 only the held out TLDs, -1 only the others")
 	peer := flag.String("peer", "", "a `program` to score as well, built from peers/likexian")
 	flag.Parse()
-	err := run(*data, *tlds, *show, *held)
+	err := run(*data, *tlds, *cut, *show, *held)
 	if err == nil && *peer != "" {
 		err = runPeer(*peer, *data)
 	}
@@ -35,7 +36,7 @@ func main() {
 	}
 }
 
-func run(path string, tlds bool, show string, held int) error {
+func run(path string, tlds, cut bool, show string, held int) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -80,6 +81,9 @@ func run(path string, tlds bool, show string, held int) error {
 	}
 	if tlds {
 		printTLDs(byTLD)
+	}
+	if cut {
+		printCuts(samples)
 	}
 	fmt.Printf("%d replies, %.1f µs each\n", len(samples), perReply(samples))
 	fmt.Printf("dates where the label has none: created %d, updated %d, expires %d\n", invented["created"], invented["updated"], invented["expires"])

@@ -20,30 +20,17 @@ func statusClass(s string) Class {
 		s == "no match", strings.HasPrefix(s, "no object"), s == "livre", s == "disponible":
 		return Available
 	case strings.HasPrefix(s, "reserved"), strings.HasPrefix(s, "restricted"), s == "prohibited", s == "not_open", s == "not open",
-		s == "forbidden", s == "reservado", s == "réservé":
+		s == "forbidden", s == "reservado", s == "réservé", s == "unassignable", s == "not registrable":
 		return Reserved
 	}
 	return Error
 }
 
-// brokenOff reports whether the last status is the beginning of one that tells a class, and the reply ends in it.
-func (p *parser) brokenOff(text string) bool {
-	n := len(p.reply.Status)
-	if n == 0 || strings.HasSuffix(text, "\n") || strings.HasSuffix(text, "\r") {
-		return false
-	}
-	s := p.reply.Status[n-1]
-	text = trim(text)
-	if len(s) > 4 && isDigit(s[0]) && isDigit(s[2]) && s[3] == ' ' {
-		s = s[4:]
-	}
-	for _, word := range [...]string{"free", "available", "not registered", "not found", "no object found", "no match", "unassigned", "unregistered",
-		"not exist", "livre", "disponible", "reserved", "restricted", "prohibited", "forbidden", "not open", "request denied"} {
-		if strings.HasPrefix(word, s) {
-			return len(text) >= len(s) && strings.EqualFold(text[len(text)-len(s):], s)
-		}
-	}
-	return false
+// facts reports whether the reply has something that only a registration has.
+func (p *parser) facts() bool {
+	r := &p.reply
+	return !r.Created.IsZero() || !r.Expires.IsZero() || len(r.NameServers) > 0 || r.Registrar != "" ||
+		r.Domain != "" && (r.Registrant.Name != "" || r.Registrant.Organization != "")
 }
 
 // classify tells the class. The registration itself outweighs what a reply says beside it: a registrar's limit does not unmake
@@ -58,17 +45,16 @@ func (p *parser) classify(text string) Class {
 		}
 		unavailable = unavailable || s == "unavailable" || s == "blocked" || strings.HasPrefix(s, "not available")
 	}
-	facts := !r.Created.IsZero() || !r.Expires.IsZero() || len(r.NameServers) > 0 || r.Registrar != "" ||
-		r.Domain != "" && (r.Registrant.Name != "" || r.Registrant.Organization != "")
+	facts := p.facts()
 	switch {
 	case fromStatus == Reserved:
 		return Reserved
-	case fromStatus == Error && !facts && p.brokenOff(text):
+	case fromStatus == Error && !facts && p.begun:
 		return Error
 	case facts && fromStatus == Error && !p.available:
 		return Registered
 	}
-	said, wait := sayingOf(text)
+	said, wait, limit := sayingOf(text)
 	switch {
 	case fromStatus == Throttled, fromStatus == Unsupported:
 		return fromStatus
@@ -76,6 +62,9 @@ func (p *parser) classify(text string) Class {
 		r.Wait = wait
 		return said
 	case fromStatus == Available || p.available:
+		if limit {
+			return Error
+		}
 		return Available
 	case said == Reserved || said == Available:
 		return said
@@ -97,21 +86,23 @@ type verdict struct {
 	seen       [len(classNames)]bool
 	about      Class // what is said of the name, the first time
 	doubt      bool
+	limit      bool // a limit, refusal or reservation was begun
 	wait       time.Duration
 	paragraphs int
 }
 
-// hear takes a paragraph in lower case.
-func (v *verdict) hear(s string) {
+// hear takes a paragraph in lower case; of one that may break off line is where its last line begins, of others -1.
+func (v *verdict) hear(s string, line int) {
 	if len(s) < 4 || len(s) >= maxSaid || v.paragraphs >= maxParagraphs {
 		return
 	}
 	v.paragraphs++
-	c, doubt, terms := said(s)
+	c, doubt, limit, terms := said(s, line)
 	if terms {
 		return
 	}
 	v.doubt = v.doubt || doubt && (c == Error || c == Available)
+	v.limit = v.limit || limit
 	v.seen[c] = true
 	switch c {
 	case Reserved, Available:
@@ -130,7 +121,7 @@ func (v *verdict) class() Class {
 		return Throttled
 	case v.seen[Blocked]:
 		return Blocked
-	case v.about == Available && v.doubt:
+	case v.about == Available && (v.doubt || v.limit):
 		return Error
 	case v.about != Error:
 		return v.about
@@ -140,29 +131,34 @@ func (v *verdict) class() Class {
 	return Error
 }
 
-// sayingOf is the class that the sentences of a reply tell, and how long it says to wait. Sentences run over lines, so it is
-// paragraphs that are read; lines by themselves only where they tell nothing, as in a reply without empty lines.
-func sayingOf(text string) (Class, time.Duration) {
+// sayingOf is the class that the sentences of a reply tell, how long it says to wait, and whether it breaks off where it begins to
+// speak of a limit. Sentences run over lines, so it is paragraphs that are read; lines by themselves only where they tell nothing, as in
+// a reply without empty lines.
+func sayingOf(text string) (c Class, wait time.Duration, limit bool) {
 	for _, byLine := range [...]bool{false, true} {
 		var v verdict
 		var buf [2 * maxSaid]byte
-		para := buf[:0]
+		para, last := buf[:0], -1
 		for rest := text; rest != ""; {
 			var raw string
 			raw, rest = nextLine(rest)
 			s := trim(strings.TrimLeft(trim(raw), "%#;*-=>"))
 			if s == "" || byLine {
-				v.hear(string(para))
+				v.hear(string(para), -1)
 				para = para[:0]
+			}
+			if rest == "" && brokenEnd(text) {
+				last, s = len(para), wholeRunes(s)
 			}
 			para = appendLower(para, s)
 		}
-		v.hear(string(para))
+		v.hear(string(para), last)
+		limit = limit || v.limit
 		if c := v.class(); c != Error {
-			return c, v.wait
+			return c, v.wait, limit
 		}
 	}
-	return Error, 0
+	return Error, 0, limit
 }
 
 // appendLower appends s and a space, in lower case, as far as there is room.

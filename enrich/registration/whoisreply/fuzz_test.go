@@ -11,7 +11,8 @@ var hostile = []string{"\r", "\n", "a\r", "a\n", "No match\n\n", "x\n\n", ":", "
 	"nserver: a.example b.example,",
 	"Registrant:\n a@b.example\n", "a b@c ", ". . .", "[", "[a]", " ", "\t", "%\n", "1", "1:", "2001-", "created: 1999-01-01 ", "- ", "((",
 	"status: a,", "first name: a\n", "descr: a\n", "address: a\n", "registrant street: a\n", "contact: administrative\n", "key (", "Record created on 1 ",
-	"\xff", "changed: 20010203\n", "person: x\n\nnic-hdl: y\n\n", "www.example.org ", "too many\n\n"}
+	"\xff", "changed: 20010203\n", "person: x\n\nnic-hdl: y\n\n", "www.example.org ", "too many\n\n", "\r  ", "\r \n", "no domain ", "not found not foun", "rate limi", "\xd0", "ns1.example.org,ns1.exampl",
+	"status: not foun"}
 
 // A megabyte of anything is read within a second.
 func TestLinearTime(t *testing.T) {

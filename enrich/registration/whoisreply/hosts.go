@@ -106,24 +106,6 @@ func (p *parser) addHosts(s string) {
 	}
 }
 
-// dropCut removes a last name server that the end of a reply cut short of one that it has named before.
-func (p *parser) dropCut(text string) {
-	list := p.reply.NameServers
-	if len(list) < 2 || strings.HasSuffix(text, "\n") {
-		return
-	}
-	last := list[len(list)-1]
-	if n := len(last); n > len(text) || !strings.EqualFold(text[len(text)-n:], last) {
-		return
-	}
-	for _, have := range list[:len(list)-1] {
-		if strings.HasPrefix(have, last) {
-			p.reply.NameServers = list[:len(list)-1]
-			return
-		}
-	}
-}
-
 // addTo adds a value to a list that repeats nothing.
 func (p *parser) addTo(list *[]string, v string) {
 	if len(*list) >= maxValues {

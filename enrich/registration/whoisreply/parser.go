@@ -45,6 +45,7 @@ type parser struct {
 	after     field // of the line before
 	named     bool  // the reply has said what name it is about
 	owned     bool  // an object without a handle is the registrant's
+	begun     bool  // the reply ends in the beginning of a status that could tell another class
 }
 
 func (p *parser) read(text string) {

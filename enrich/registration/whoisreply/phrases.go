@@ -32,11 +32,12 @@ type phrase struct {
 const (
 	whatDoubt = uint8(len(classNames)) + iota
 	whatTerms
+	numWhats
 )
 
 // phrases are all phrases in one list for each pair of letters that they begin with, found by the index of the pair: a paragraph is
 // read once, however many phrases there are.
-var phrases, phraseAt = func() (lists [][]phrase, at *[1 << 16]uint16) {
+var phrases, phraseAt, maxPhrase = func() (lists [][]phrase, at *[1 << 16]uint16, longest int) {
 	at, lists = new([1 << 16]uint16), make([][]phrase, 1)
 	add := func(what uint8, text string) {
 		text = strings.ReplaceAll(text, "ı", "i") // as appendFolded does
@@ -46,6 +47,7 @@ var phrases, phraseAt = func() (lists [][]phrase, at *[1 << 16]uint16) {
 			lists = append(lists, nil)
 		}
 		lists[at[pair]] = append(lists[at[pair]], phrase{text, what})
+		longest = max(longest, len(text))
 	}
 	for _, s := range slices.Concat(sayings, sayingsElsewhere) {
 		for w := range strings.SplitSeq(s.words, "|") {
@@ -61,15 +63,16 @@ var phrases, phraseAt = func() (lists [][]phrase, at *[1 << 16]uint16) {
 	for _, w := range doubts {
 		add(whatDoubt, w)
 	}
-	return lists, at
+	return lists, at, longest
 }()
 
-// said is what a paragraph tells: a class, Error for none; whether it leaves doubt; whether it is said to everybody.
-func said(s string) (class Class, doubt, terms bool) {
+// said is what a paragraph tells: a class, Error for none; whether it leaves doubt; whether it begins to speak of a limit where it breaks
+// off; whether it is said to everybody. Of a paragraph that may break off line is where its last line begins, of others -1.
+func said(s string, line int) (class Class, doubt, limit, terms bool) {
 	if s == "restricted " || s == "reserved " {
-		return Reserved, false, false
+		return Reserved, false, false, false
 	}
-	var seen [whatTerms + 1]bool
+	var seen [numWhats]bool
 	for i := 0; i+1 < len(s); i++ {
 		list := phraseAt[uint16(s[i])<<8|uint16(s[i+1])]
 		if list == 0 {
@@ -81,20 +84,23 @@ func said(s string) (class Class, doubt, terms bool) {
 			}
 		}
 	}
+	if line >= 0 {
+		limit = begun(strings.TrimSuffix(s, " "), line, &seen)
+	}
 	doubt, terms = seen[whatDoubt], seen[whatTerms]
 	for _, c := range [...]Class{Blocked, Throttled, Reserved, Available, Unsupported} {
 		switch {
 		case !seen[c]:
 		case c == Blocked && strings.Contains(s, "temporar"): // "access has been temporarily denied"
-			return Throttled, doubt, terms
+			return Throttled, doubt, limit, terms
 		default:
-			return c, doubt, terms
+			return c, doubt, limit, terms
 		}
 	}
-	if isAvailable(s) {
-		return Available, doubt, terms
+	if line < 0 && isAvailable(s) {
+		return Available, doubt, limit, terms
 	}
-	return Error, doubt, terms
+	return Error, doubt, limit, terms
 }
 
 // negated reports whether what stands before a phrase turns it round, "not available for …", or makes it part of a name:

@@ -12,16 +12,17 @@ type line struct {
 	bracket bool // the key stood in brackets
 }
 
-// nextLine cuts the first line off text. CR, LF and CRLF end lines.
+// nextLine cuts the first line off text. CR, LF and CRLF end lines, and CR CR LF and CR, space, LF, which come of programs that take a
+// CR for part of the line.
 func nextLine(text string) (first, rest string) {
 	i := strings.IndexAny(text, "\r\n")
-	switch {
-	case i < 0:
+	if i < 0 {
 		return text, ""
-	case strings.HasPrefix(text[i:], "\r\n"):
-		return text[:i], text[i+2:]
-	case strings.HasPrefix(text[i:], "\r\r\n"): // CRLF made of the LF of a CRLF
-		return text[:i], text[i+3:]
+	}
+	if text[i] == '\r' {
+		if rest, ok := strings.CutPrefix(strings.TrimLeft(strings.TrimPrefix(text[i+1:], "\r"), " "), "\n"); ok {
+			return text[:i], rest
+		}
 	}
 	return text[:i], text[i+1:]
 }

@@ -136,37 +136,6 @@ func TestThrottledIsNeverAvailable(t *testing.T) {
 	}
 }
 
-// A connection may break off anywhere: what is there then must not pass for the answer that the name is free.
-func TestBrokenOffIsNeverAvailable(t *testing.T) {
-	for _, s := range samples(t) {
-		if s.Class != "throttled" && s.Class != "registered" {
-			continue
-		}
-		for percent := 5; percent < 100; percent += 5 {
-			text := s.Response[:len(s.Response)*percent/100]
-			if r := whoisreply.Parse(text, s.Domain()); r.Class == whoisreply.Available {
-				t.Errorf("%s: the first %d%% are taken for available", s.ID, percent)
-			}
-		}
-	}
-}
-
-// Nor is what is left of the answer that a name is free taken for a registration.
-func TestBrokenOffIsNeverRegistered(t *testing.T) {
-	for _, s := range samples(t) {
-		text := strings.TrimRight(s.Response, "\r\n ")
-		if s.Class != "available" || whoisreply.Parse(text, s.Domain()).Class == whoisreply.Registered {
-			continue
-		}
-		for cut := 1; cut < min(12, len(text)); cut++ {
-			if r := whoisreply.Parse(text[:len(text)-cut], s.Domain()); r.Class == whoisreply.Registered {
-				t.Errorf("%s: without %d bytes taken for registered: %q", s.ID, cut, text[max(0, len(text)-80):len(text)-cut])
-				break
-			}
-		}
-	}
-}
-
 func BenchmarkParse(b *testing.B) {
 	all := samples(b)
 	n := 0

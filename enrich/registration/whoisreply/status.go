@@ -21,8 +21,18 @@ var eppCodes = func() map[string]string {
 
 // eppCode is the code that s spells, whatever its case and what stands between its words; "" for another word.
 func eppCode(s string) string {
-	var b [40]byte
-	n := 0
+	var buf [40]byte
+	b := eppLetters(buf[:0], s)
+	if n := len(b); n > 4 && string(b[:4]) == "stcl" { // ST_CL_…, ST_SV_…: the same in a registry's own spelling
+		return eppCodes["client"+string(b[4:])]
+	} else if n > 4 && string(b[:4]) == "stsv" {
+		return eppCodes["server"+string(b[4:])]
+	}
+	return eppCodes[string(b)]
+}
+
+// eppLetters appends the letters of s in lower case, as far as there is room; nothing if there are others than those of a code.
+func eppLetters(b []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
@@ -32,20 +42,14 @@ func eppCode(s string) string {
 		case c == ' ' || c == '_' || c == '-' || c == '.' || c == '"':
 			continue
 		default:
-			return ""
+			return b[:0]
 		}
-		if n == len(b) {
-			return ""
+		if len(b) == cap(b) {
+			return b[:0]
 		}
-		b[n] = c
-		n++
+		b = append(b, c)
 	}
-	if n > 4 && string(b[:4]) == "stcl" { // ST_CL_…, ST_SV_…: the same in a registry's own spelling
-		return eppCodes["client"+string(b[4:n])]
-	} else if n > 4 && string(b[:4]) == "stsv" {
-		return eppCodes["server"+string(b[4:n])]
-	}
-	return eppCodes[string(b[:n])]
+	return b
 }
 
 // addStatus adds the status codes that a value names: one, or a list.

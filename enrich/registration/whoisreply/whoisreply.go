@@ -7,7 +7,8 @@
 // that tell a class (classify.go). No rule knows a domain, a TLD or a server.
 //
 // What is in doubt is never Available: a reply that speaks of a limit is Throttled whatever else it says, unless it has the
-// registration itself, and a reply that nothing explains is an Error.
+// registration itself, and a reply that nothing explains is an Error. A reply that breaks off is read as far as it goes: what is nearly
+// whole at its end counts, where it can be nothing else (broken.go).
 package whoisreply
 
 import "time"
@@ -100,8 +101,8 @@ const (
 func Parse(text, domain string) Reply {
 	p := parser{asked: cleanHost(domain)}
 	p.read(text)
-	p.dropCut(text)
 	p.finish()
+	p.mend(text)
 	p.reply.Class = p.classify(text)
 	p.finishContacts()
 	return p.reply
