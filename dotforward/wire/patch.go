@@ -42,6 +42,13 @@ func Readdress(msg, query []byte, q *Query) {
 	copy(msg[HeaderLen:], query[HeaderLen:q.QuestionEnd])
 }
 
+// Neutralize makes msg an answer to nobody in particular, to be kept: it has ID 0 and is not authoritative, and its question is key, in lower case.
+func Neutralize(msg, key []byte) {
+	SetID(msg, 0)
+	setFlags(msg, Flags(msg)&^FlagAA)
+	copy(msg[HeaderLen:], key)
+}
+
 // Truncate cuts msg behind its question section and sets TC, so that the client asks again over TCP. Nothing of the records is
 // left, since what is left may not be used (RFC 2181 section 9); an OPT record may be appended.
 func Truncate(msg []byte, questionEnd int) []byte {
@@ -50,25 +57,42 @@ func Truncate(msg []byte, questionEnd int) []byte {
 	return msg[:questionEnd]
 }
 
-// StripOPT takes the OPT record out of msg, the reply that a was read from, and whatever follows its last record. The offsets in a
-// are set right. It reports false, and does nothing, in the rare case that names behind the OPT record are compressed against
-// others there.
-func StripOPT(msg []byte, a *Answer) (stripped []byte, ok bool) {
+// LenWithoutOPT is how long the reply that a was read from is without its OPT record and without what follows its last record. It
+// reports false in the rare case that the record cannot go, since names behind it are compressed against others there.
+func (a *Answer) LenWithoutOPT() (n int, ok bool) {
 	if !a.HasOPT() {
-		return msg[:a.End], true
+		return a.End, true
 	}
-	if a.optFixed {
-		return msg, false
+	return a.End - (a.opt.end() - a.optOff), !a.optFixed
+}
+
+// CopyWithoutOPT writes msg, the reply that a was read from, into dst as [Answer.LenWithoutOPT] says that it can be, and where its
+// TTLs are then into offsets, which takes as many as a.TTLs has. It returns the length. dst may be msg, offsets may be a.TTLs.
+func CopyWithoutOPT(dst []byte, offsets []uint16, msg []byte, a *Answer) int {
+	if !a.HasOPT() {
+		copy(offsets, a.TTLs)
+		return copy(dst, msg[:a.End])
 	}
-	n := a.opt.end() - a.optOff
-	copy(msg[a.optOff:], msg[a.opt.end():a.End])
+	end := a.opt.end()
+	n := copy(dst, msg[:a.optOff])
+	n += copy(dst[n:], msg[end:a.End])
+	addCount(dst, arcount, -1)
 	for i, off := range a.TTLs {
 		if int(off) > a.optOff {
-			a.TTLs[i] = off - uint16(n)
+			off -= uint16(end - a.optOff)
 		}
+		offsets[i] = off
 	}
-	a.End -= n
+	return n
+}
+
+// StripOPT takes the OPT record out of msg, the reply that a was read from, as CopyWithoutOPT does, and sets a right. It reports
+// false, and does nothing, where that cannot be done.
+func StripOPT(msg []byte, a *Answer) (stripped []byte, ok bool) {
+	if _, ok := a.LenWithoutOPT(); !ok {
+		return msg, false
+	}
+	a.End = CopyWithoutOPT(msg, a.TTLs, msg, a)
 	a.opt, a.optOff = record{}, 0
-	addCount(msg, arcount, -1)
 	return msg[:a.End], true
 }

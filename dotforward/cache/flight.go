@@ -1,0 +1,5 @@
+package cache
+
+type flights struct{}
+
+func (f *flights) init() {}
