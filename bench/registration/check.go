@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,6 +38,9 @@ type registration struct {
 	Email        string `json:"registrant_email"`
 }
 
+// errNone is that the source has no answer, and says so, which is not a wrong one.
+var errNone = errors.New("no answer")
+
 // checkAnswer holds an answer about a name against what its registry knows. A name that nobody has must be available, and nothing else.
 func checkAnswer(name, via string, line []byte) error {
 	want := registryfarm.Expected(name)
@@ -49,6 +53,9 @@ func checkAnswer(name, via string, line []byte) error {
 		if s.Source == "registration" {
 			r = s.Fields
 		}
+	}
+	if r.Class == "" {
+		return fmt.Errorf("%s: %w: %s", name, errNone, line)
 	}
 	class := "registered"
 	if !want.Registered {
@@ -85,23 +92,33 @@ func sameSet(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// checkList holds the answers to a list against the names, line by line, and returns how many are wrong, and what is with the first.
-// It is an error where lines and names do not match in number.
-func checkList(names []string, via string, answers []byte) (wrong int, first, err error) {
+// verdict is what came of checking a list.
+type verdict struct {
+	wrong, none int   // answers that are wrong, and names without one
+	example     error // the first that is wrong, else the first name without an answer
+}
+
+// checkList holds the answers to a list against the names, line by line. It is an error where they do not match in number.
+func checkList(names []string, via string, answers []byte) (v verdict, err error) {
 	for i, name := range names {
 		line, rest, ok := bytes.Cut(answers, []byte("\n"))
 		if !ok {
-			return wrong, first, fmt.Errorf("the answers end before line %d of %d", i+1, len(names))
+			return v, fmt.Errorf("the answers end before line %d of %d", i+1, len(names))
 		}
-		if err := checkAnswer(name, via, line); err != nil {
-			if wrong++; first == nil {
-				first = err
+		switch err := checkAnswer(name, via, line); {
+		case errors.Is(err, errNone):
+			if v.none++; v.example == nil {
+				v.example = err
+			}
+		case err != nil:
+			if v.wrong++; v.wrong == 1 {
+				v.example = err
 			}
 		}
 		answers = rest
 	}
 	if len(answers) > 0 {
-		return wrong, first, fmt.Errorf("more answers than names: %.80q", answers)
+		return v, fmt.Errorf("more answers than names: %.80q", answers)
 	}
-	return wrong, first, nil
+	return v, nil
 }

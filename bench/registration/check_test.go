@@ -74,17 +74,18 @@ func TestCheckAnswer(t *testing.T) {
 func TestCheckList(t *testing.T) {
 	names := []string{taken, free, "rose.t001"}
 	all := right(taken) + "\n" + right(free) + "\n" + right("rose.t001") + "\n"
-	if wrong, example, err := checkList(names, "rdap", []byte(all)); wrong != 0 || example != nil || err != nil {
-		t.Errorf("%d wrong: %v (%v)", wrong, example, err)
+	if v, err := checkList(names, "rdap", []byte(all)); v != (verdict{}) || err != nil {
+		t.Errorf("%+v (%v)", v, err)
 	}
-	swapped := right(free) + "\n" + right(taken) + "\n" + right("rose.t001") + "\n"
-	if wrong, example, err := checkList(names, "rdap", []byte(swapped)); wrong != 2 || err != nil || !strings.Contains(example.Error(), taken) {
-		t.Errorf("%d wrong: %v (%v)", wrong, example, err)
+	const unfetched = `{"subject":"tulip.t001","kind":"domain","sources":[],"notes":[{"source":"registration","kind":"unfetched","text":"being looked up"}]}`
+	some := unfetched + "\n" + right("rose.t001") + "\n" + right("rose.t001") + "\n"
+	if v, err := checkList(names, "rdap", []byte(some)); v.wrong != 1 || v.none != 1 || err != nil || !strings.HasPrefix(v.example.Error(), free) {
+		t.Errorf("%+v (%v)", v, err)
 	}
-	if _, _, err := checkList(names, "rdap", []byte(all+all)); err == nil {
+	if _, err := checkList(names, "rdap", []byte(all+all)); err == nil {
 		t.Error("more answers than names pass")
 	}
-	if _, _, err := checkList(names, "rdap", []byte(strings.TrimSuffix(all, "\n"))); err == nil {
+	if _, err := checkList(names, "rdap", []byte(strings.TrimSuffix(all, "\n"))); err == nil {
 		t.Error("answers that are cut short pass")
 	}
 }

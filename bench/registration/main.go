@@ -35,7 +35,7 @@ type bench struct {
 	crowd, clients   int
 	rounds, requests int
 	farm             *farm
-	failed           bool // answers were wrong, or registries asked too often
+	failed           bool // answers were wrong or not there, or registries asked too often
 }
 
 func main() {
@@ -108,7 +108,7 @@ func (b *bench) run(only string) (err error) {
 	}
 	b.PrintSkipped(os.Stdout)
 	if b.failed {
-		return errors.New("wrong answers, or too many queries")
+		return errors.New("answers are wrong or missing, or there were too many queries")
 	}
 	return nil
 }

@@ -52,10 +52,9 @@ func (b *bench) measure(name string, whence *child.Server, n int, run func() (ti
 type result struct {
 	*contest.Contender
 	memory
-	names   int
-	wrong   int   // answers
-	example error // what is wrong with the first of them
-	asked   counts
+	verdict
+	names int
+	asked counts
 }
 
 // list looks up names in one list on one connection, each line of which waits for its registry, and checks every answer.
@@ -113,7 +112,7 @@ func (b *bench) lookUp(name string, whence *child.Server, names []string, via st
 	if err != nil {
 		return nil, err
 	}
-	if r.wrong, r.example, err = checkList(names, via, lines); err != nil {
+	if r.verdict, err = checkList(names, via, lines); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return r, nil
