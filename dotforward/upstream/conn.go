@@ -1,0 +1,360 @@
+package upstream
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	checks      = 8       // times that a connection is looked at within Options.Silence
+	mostKept    = 1 << 18 // bytes of a write buffer that are kept for the next burst
+	mostOut     = 1 << 21 // bytes that wait to be written to a peer that does not read
+	partingTime = 100 * time.Millisecond
+	mostFrame   = 2 + 0xffff
+	mostWaiting = int64(10 * time.Second) // for late answers on a connection that was given up
+)
+
+type connState uint8
+
+const (
+	connOpen    connState = iota
+	connLeaving           // takes no queries, and closes when it has answered those it has
+	connClosed
+)
+
+// conn is a connection to a server: queries are pipelined and answered in any order (RFC 7766 §6.2.1.1, §7).
+type conn struct {
+	s     *Server
+	raw   net.Conn // what nc reads and writes
+	nc    net.Conn
+	wake  chan struct{} // one place: there is something to write
+	load  atomic.Int32  // queries in flight
+	quiet atomic.Int64  // since when there was no answer: the last one, or the first query after none was in flight
+	idle  atomic.Int64  // how long it may be unused
+
+	leaving atomic.Bool // state is not connOpen; to look at without the lock
+
+	mu      sync.Mutex
+	state   connState
+	slots   []*ask
+	free    []uint16 // slots
+	out     []byte   // frames to write
+	pinged  int64    // when
+	left    int64    // when it was left
+	timer   *time.Timer
+	answers atomic.Uint64
+	byID    [1 << 16]uint16 // slot plus one; last, where the garbage collector does not look
+}
+
+// serve starts what a connection lives by.
+func (s *Server) serve(raw, nc net.Conn) bool {
+	c := &conn{s: s, raw: raw, nc: nc, wake: make(chan struct{}, 1)}
+	c.quiet.Store(now())
+	c.idle.Store(int64(s.o.Idle))
+	if !s.add(c) {
+		return false
+	}
+	s.work.Add(2)
+	go c.write()
+	go c.read()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != connClosed {
+		c.timer = time.AfterFunc(s.o.Silence/checks, c.check)
+	}
+	return true
+}
+
+// send puts an ask, whose lock is held, on the wire. It is refused where the connection has no room or is being left.
+func (c *conn) send(a *ask, t int64) bool {
+	c.mu.Lock()
+	if c.state != connOpen || len(c.slots)-len(c.free) >= c.s.o.MaxInFlight || len(c.out) > mostOut {
+		c.mu.Unlock()
+		return false
+	}
+	if len(c.free) == 0 {
+		c.free = append(c.free, uint16(len(c.slots)))
+		c.slots = append(c.slots, nil)
+	}
+	slot := c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+	id := uint16(rand.Uint32())
+	for c.byID[id] != 0 {
+		id = uint16(rand.Uint32())
+	}
+	c.slots[slot], c.byID[id] = a, slot+1
+	if c.load.Add(1) == 1 {
+		c.quiet.Store(t)
+	}
+	first := len(c.out) == 0
+	at := len(c.out)
+	c.out = append(c.out, a.frame...)
+	binary.BigEndian.PutUint16(c.out[at+2:], id)
+	c.mu.Unlock()
+	a.attempts = append(a.attempts, attempt{s: c.s, c: c, id: id, live: true, sent: t})
+	c.s.stats.queries.Add(1)
+	if first {
+		c.wakeWriter()
+	}
+	return true
+}
+
+func (c *conn) wakeWriter() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// pop frees the slot of an ID, nil if nothing was asked with it.
+func (c *conn) pop(id uint16) *ask {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.popLocked(id)
+}
+
+func (c *conn) popLocked(id uint16) *ask {
+	slot := c.byID[id]
+	if slot == 0 {
+		return nil
+	}
+	a := c.slots[slot-1]
+	c.slots[slot-1], c.byID[id] = nil, 0
+	c.free = append(c.free, slot-1)
+	c.load.Add(-1)
+	return a
+}
+
+// cancel frees the slot of an ID if it is still a's.
+func (c *conn) cancel(id uint16, a *ask) {
+	c.mu.Lock()
+	if slot := c.byID[id]; slot != 0 && c.slots[slot-1] == a {
+		c.popLocked(id)
+	}
+	c.mu.Unlock() // the lock of an ask is held: the room is for check to give to those that wait
+}
+
+// write writes what has gathered, in one go.
+func (c *conn) write() {
+	defer c.s.work.Done()
+	var spare []byte
+	for range c.wake {
+		c.mu.Lock()
+		if c.state == connClosed {
+			c.mu.Unlock()
+			c.hangUp()
+			return
+		}
+		frames := c.out
+		c.out = spare[:0]
+		c.mu.Unlock()
+		if len(frames) > 0 {
+			if _, err := c.nc.Write(frames); err != nil {
+				c.fail(failLost, err)
+				return
+			}
+		}
+		if spare = frames; cap(spare) > mostKept {
+			spare = nil
+		}
+	}
+}
+
+// read reads replies until the connection ends.
+func (c *conn) read() {
+	defer c.s.work.Done()
+	buf := make([]byte, mostFrame)
+	r, w := 0, 0
+	for {
+		n, err := c.nc.Read(buf[w:])
+		w += n
+		t := now()
+		for w-r >= 2 {
+			size := int(binary.BigEndian.Uint16(buf[r:]))
+			if size < headerSize {
+				c.fail(failFormat, errFrame)
+				return
+			}
+			if w-r < 2+size {
+				break
+			}
+			c.handle(buf[r+2:r+2+size:r+2+size], t)
+			r += 2 + size
+		}
+		if c.s.queued.Load() > 0 {
+			c.s.drain()
+		}
+		c.endIfLeft()
+		if err != nil {
+			if err == io.EOF && w > r {
+				err = io.ErrUnexpectedEOF
+			}
+			c.fail(failLost, err)
+			return
+		}
+		if r == w {
+			r, w = 0, 0
+		} else if len(buf)-r < mostFrame {
+			w = copy(buf, buf[r:w])
+			r = 0
+		}
+	}
+}
+
+// handle is one reply, valid during the call.
+func (c *conn) handle(reply []byte, t int64) {
+	id := binary.BigEndian.Uint16(reply)
+	a := c.pop(id)
+	switch {
+	case a == nil:
+		c.s.stats.unknown.Add(1) // late, or never asked
+	case answers(reply, a.question):
+		c.quiet.Store(t)
+		if n := c.answers.Add(1); n&63 == 1 {
+			c.keepalive(reply)
+		}
+		a.answered(c, id, reply, t)
+	case reply[2]&0x80 != 0 && binary.BigEndian.Uint16(reply[4:]) == 0 && rcode(reply) != 0:
+		c.quiet.Store(t)
+		c.s.failed(failFormat, errRefused)
+		a.lost(c.s, c, id, errRefused, false)
+	default:
+		c.s.failed(failMismatch, errMismatch)
+		a.lost(c.s, c, id, errMismatch, false)
+	}
+}
+
+// keepalive takes over the idle timeout of the server; 0 asks us to go (RFC 7828 §3.4). It is looked for now and then: servers say it
+// in every reply, and it is always the same.
+func (c *conn) keepalive(reply []byte) {
+	if n, ok := keepaliveOf(reply); ok && n > 0 {
+		c.idle.Store(int64(n) * int64(100*time.Millisecond))
+	} else if ok {
+		c.leave()
+	}
+}
+
+// leave sends no more queries here, and closes the connection when those under way are answered.
+func (c *conn) leave() {
+	c.s.retire(c)
+	c.mu.Lock()
+	if c.state == connOpen {
+		c.state, c.left = connLeaving, now()
+		c.leaving.Store(true)
+	}
+	c.mu.Unlock()
+	c.endIfLeft()
+}
+
+// endIfLeft closes a connection that is being left when nothing is under way on it any more.
+func (c *conn) endIfLeft() {
+	if c.leaving.Load() && c.load.Load() == 0 {
+		c.fail(failNone, errReset)
+	}
+}
+
+// check looks after a connection: whether it has fallen silent, is unused, or may go.
+func (c *conn) check() {
+	t, silence := now(), int64(c.s.o.Silence)
+	c.mu.Lock()
+	if c.state == connClosed {
+		c.mu.Unlock()
+		return
+	}
+	quiet := t - c.quiet.Load()
+	busy := c.load.Load() > 0
+	open := c.state == connOpen
+	giveUp := open && busy && quiet >= silence-silence/checks
+	ping := !giveUp && open && busy && quiet >= silence/2-silence/checks && c.pinged <= t-quiet
+	if ping {
+		c.pinged = t
+	}
+	closing := !busy && (!open || quiet >= c.idle.Load()) || !open && t-c.left >= mostWaiting
+	if !closing {
+		c.timer.Reset(c.s.o.Silence / checks)
+	}
+	c.mu.Unlock()
+	if c.s.queued.Load() > 0 {
+		c.s.drain()
+	}
+	switch {
+	case giveUp:
+		c.giveUp()
+	case ping:
+		c.ping(t)
+	case closing && !busy:
+		c.s.retire(c)
+		c.fail(failNone, errReset)
+	case closing:
+		c.fail(failNone, errSilent)
+	}
+}
+
+// giveUp moves the queries of a silent connection elsewhere. It stays, for answers that are only late.
+func (c *conn) giveUp() {
+	c.leave()
+	c.s.failed(failSilent, errSilent)
+	type place struct {
+		a  *ask
+		id uint16
+	}
+	var waiting []place
+	c.mu.Lock()
+	for id, slot := range c.byID {
+		if slot != 0 {
+			waiting = append(waiting, place{c.slots[slot-1], uint16(id)})
+		}
+	}
+	c.mu.Unlock()
+	for _, p := range waiting {
+		p.a.givenUp(c, p.id)
+	}
+}
+
+// fail ends a connection at once. Its queries go elsewhere; that it was closed between two answers is no fault of the server.
+func (c *conn) fail(kind failure, err error) {
+	c.mu.Lock()
+	if c.state == connClosed {
+		c.mu.Unlock()
+		return
+	}
+	leaving := c.state == connLeaving
+	c.state = connClosed
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	waiting := make(map[uint16]*ask, c.load.Load())
+	for id, slot := range c.byID {
+		if slot != 0 {
+			waiting[uint16(id)] = c.popLocked(uint16(id))
+		}
+	}
+	c.mu.Unlock()
+	c.wakeWriter()
+	c.s.forget(c)
+	if kind == failNone {
+		time.AfterFunc(partingTime, func() { c.raw.Close() }) // unless the writer was sooner
+	} else {
+		c.raw.Close()
+	}
+	if kind != failNone && !leaving && len(waiting) > 0 && (kind != failLost || c.answers.Load() == 0) {
+		c.s.failed(kind, err)
+	}
+	for id, a := range waiting {
+		a.lost(c.s, c, id, because(errReset, err), true)
+	}
+}
+
+// hangUp closes the connection as TLS wants it. The writer does it, which nothing else waits for.
+func (c *conn) hangUp() {
+	if t, ok := c.nc.(*tls.Conn); ok {
+		t.CloseWrite()
+	}
+	c.raw.Close()
+}
