@@ -67,14 +67,14 @@ func (s *Source) rdapOnce(f *flight, operator, host, url string) (*rdap.Response
 	if !errors.As(err, &e) {
 		e = &rdap.Error{Kind: rdap.Network, Err: err}
 	}
-	outcome, p := s.rdapProblem(host, e)
+	outcome, p := s.rdapProblem(operator, host, e)
 	turn.Done(outcome)
 	s.counts.asked(viaRDAP, e.Kind.String())
 	return nil, p
 }
 
 // rdapProblem is what an error means, for who asked and for the server's good name.
-func (s *Source) rdapProblem(host string, e *rdap.Error) (manners.Outcome, *problem) {
+func (s *Source) rdapProblem(operator, host string, e *rdap.Error) (manners.Outcome, *problem) {
 	p := &problem{kind: enrich.Failed, text: host + ": " + e.Error(), fault: OtherFault}
 	outcome := manners.Outcome{Kind: manners.OK}
 	switch e.Kind {
@@ -83,7 +83,7 @@ func (s *Source) rdapProblem(host string, e *rdap.Error) (manners.Outcome, *prob
 	case rdap.Reserved:
 		p.absent = whoisreply.Reserved
 	case rdap.Throttled:
-		p = s.throttled(host, e.RetryAfter)
+		p = s.throttled(operator, host, e.RetryAfter)
 		outcome = manners.Outcome{Kind: manners.Throttled, Wait: e.RetryAfter}
 	case rdap.Refused:
 		p.fault = Refused

@@ -61,7 +61,7 @@ func (s *Source) whoisOnce(f *flight, operator string, server whoisclient.Server
 			wait = max(wait, blockedPause)
 		}
 		turn.Done(manners.Outcome{Kind: manners.Throttled, Wait: wait})
-		p = s.throttled(server.Host, wait)
+		p = s.throttled(operator, server.Host, wait)
 		if r.Class == whoisreply.Blocked {
 			p.text = server.Host + " refuses this client"
 		}

@@ -90,10 +90,9 @@ func (s *Source) Fetch(ctx context.Context, a *enrich.Ask) error {
 	}
 	select {
 	case <-s.fly(key, a.Subject, a).done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-ctx.Done(): // the chain is closed; the lookup goes on
 	}
+	return nil
 }
 
 // fly joins the lookup of key that is under way, or starts one. It goes on when the chain that wanted it is closed: the one that
@@ -159,8 +158,7 @@ func (s *Source) conclude(key string, f *flight, answer *Answer, raw *Raw, p *pr
 		s.log.Load().Debug("no answer", zap.String("subject", key), zap.Stringer("kind", p.kind), zap.String("why", p.text))
 		return
 	}
-	s.keep(key, answer)
-	f.entry = s.entry(key, s.opt.Now())
+	f.entry = s.keep(key, answer)
 	if raw != nil && f.entry != nil {
 		s.keepRaw(key, raw, f.entry.stale)
 	}

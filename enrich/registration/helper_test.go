@@ -136,7 +136,9 @@ func newSource(t *testing.T, o Options, overrides ...bootstrap.Override) (*Sourc
 	if o.Manners == nil {
 		o.Manners = manners.New(manners.Options{Default: manners.NoLimit(), Now: o.Now})
 	}
-	o.RDAP = &rdap.Client{HTTP: rdap.NewHTTPClient(dialer.DialContext, nil)}
+	if o.RDAP == nil {
+		o.RDAP = &rdap.Client{HTTP: rdap.NewHTTPClient(dialer.DialContext, nil)}
+	}
 	o.Whois = &whoisclient.Client{Dial: dialer.DialContext}
 	s := New(o)
 	chain := enrich.NewChain("", enrich.Link{Name: "registration", Source: s})

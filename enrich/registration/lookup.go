@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/registration/bootstrap"
 	"github.com/whence-project/whence/enrich/registration/manners"
@@ -221,7 +223,7 @@ func (s *Source) refer(key string, f *flight) *problem {
 	r := whoisreply.Parse(reply.Text, tld)
 	if r.Class == whoisreply.Throttled {
 		turn.Done(manners.Outcome{Kind: manners.Throttled, Wait: r.Wait})
-		return s.throttled(iana.Host, r.Wait)
+		return s.throttled(iana.Host, iana.Host, r.Wait)
 	}
 	turn.Done(manners.Outcome{Kind: manners.OK})
 	now := s.opt.Now()
@@ -234,8 +236,9 @@ func (s *Source) refer(key string, f *flight) *problem {
 	return nil
 }
 
-// throttled is that server asks to wait.
-func (s *Source) throttled(server string, wait time.Duration) *problem {
+// throttled is that server asks to wait. It is logged: an operator who is asked too often may want other limits.
+func (s *Source) throttled(operator, server string, wait time.Duration) *problem {
+	s.log.Load().Warn("a registry asks to wait", zap.String("operator", operator), zap.String("server", server), zap.Duration("wait", wait))
 	p := &problem{kind: enrich.Throttled, text: server + " answers no more queries for now", fault: Refused}
 	if wait > 0 {
 		p.again = s.opt.Now().Add(wait)

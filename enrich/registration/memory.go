@@ -1,7 +1,6 @@
 package registration
 
 import (
-	"encoding/json"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,7 +21,6 @@ const (
 	reservedTTL = 24 * time.Hour
 	minTTL      = 10 * time.Minute
 	entryWeight = 1024 // bytes that an answer takes in memory beside its text
-	maxRaw      = 64 << 10
 )
 
 // entry is an answer in memory.
@@ -53,6 +51,9 @@ func (s *Source) entry(key string, now time.Time) *entry {
 	if e, ok := s.memory.GetIfPresent(key); ok && e.usable(now) {
 		return e
 	}
+	if e := s.landed.get(key); e != nil && e.usable(now) {
+		return e
+	}
 	if s.opt.Cache == nil {
 		return nil
 	}
@@ -73,8 +74,8 @@ func (s *Source) entry(key string, now time.Time) *entry {
 	return e
 }
 
-// keep keeps an answer, in memory and in the store.
-func (s *Source) keep(key string, a *Answer) {
+// keep keeps an answer, in memory and in the store, and returns it as it is kept, nil where it cannot be.
+func (s *Source) keep(key string, a *Answer) *entry {
 	ttl := s.ttl(a)
 	fresh := time.Time{}
 	if ttl >= 0 {
@@ -83,14 +84,16 @@ func (s *Source) keep(key string, a *Answer) {
 	b, err := encode(a, fresh)
 	if err != nil {
 		s.log.Load().Error("an answer cannot be kept", zap.String("key", key), zap.Error(err))
-		return
+		return nil
 	}
 	e := s.newEntry(a, fresh, len(b))
+	s.landed.put(key, e)
 	s.memory.Set(key, e)
 	s.failed.Invalidate(key)
 	if s.opt.Cache != nil {
 		s.opt.Cache.Put(s.opt.Bucket, key, b, e.stale)
 	}
+	return e
 }
 
 // ttl is for how long an answer need not be asked again, negative for ever. A name that is free may be taken at any time; one that
@@ -117,32 +120,6 @@ func (s *Source) ttl(a *Answer) time.Duration {
 		base = min(base, left)
 	}
 	return max(base, min(minTTL, s.opt.TTL))
-}
-
-// Raw is what servers wrote about a subject, word by word, at most 64 KiB each.
-type Raw struct {
-	Server string `json:"server"`
-	Text   string `json:"text"`
-	Second string `json:"second,omitempty"` // the registrar's server, where that was asked too
-	More   string `json:"more,omitempty"`   // and what it wrote
-}
-
-func (s *Source) keepRaw(key string, r *Raw, until time.Time) {
-	if s.opt.NoRaw || s.opt.Cache == nil || r.Text == "" {
-		return
-	}
-	r.Text, r.More = r.Text[:min(len(r.Text), maxRaw)], r.More[:min(len(r.More), maxRaw)]
-	if b, err := json.Marshal(r); err == nil {
-		s.opt.Cache.Put(s.opt.Bucket+bucketRaw, key, b, until)
-	}
-}
-
-func (s *Source) raw(key string) (r Raw, ok bool) {
-	if s.opt.Cache == nil {
-		return r, false
-	}
-	b, _, ok := s.opt.Cache.Get(s.opt.Bucket+bucketRaw, key)
-	return r, ok && json.Unmarshal(b, &r) == nil
 }
 
 // maxFailures is of how many subjects it is remembered that they could not be had.

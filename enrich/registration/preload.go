@@ -2,11 +2,7 @@ package registration
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -25,35 +21,41 @@ type Preload struct {
 	Top func(n int) iter.Seq2[int, string]
 }
 
-// Progress is how far the preloading has come.
-type Progress struct {
-	Names    int       `json:"names"`             // in the list, one for each registration
-	Done     int       `json:"done"`              // of them looked up, or found in the cache
-	Failed   int       `json:"failed"`            // of those done, what could not be had
-	Resumed  int       `json:"resumed,omitempty"` // of those done, by a process before this one
-	Started  time.Time `json:"started,omitzero"`  // by this process
-	Finished time.Time `json:"finished,omitzero"` // zero while it goes on
-}
-
 // The preloader's measures.
 const (
-	perOperator  = 4   // lookups that wait at one operator: they are not to be in the way of anybody's
-	mostAtOnce   = 256 // lookups under way
-	saveProgress = 5 * time.Second
-	logProgress  = time.Minute
-	listRetry    = 10 * time.Second
-	maxTries     = 10 // of a name whose operator asks to wait
+	perOperator = 4   // lookups that wait at one operator: they are not to be in the way of anybody's
+	mostAtOnce  = 256 // lookups under way
+	listRetry   = 10 * time.Second
+	filesRetry  = 100 * time.Millisecond
+	pauseRetry  = time.Minute // after which an operator who asked to wait is tried again at the earliest
+	maxTries    = 10          // of a name whose operator asks to wait
 )
 
 // preloading is the preloader's state.
 type preloading struct {
 	s     *Source
 	key   string // of the list in the store
-	mu    sync.Mutex
-	p     Progress
-	done  map[string]int // how many of the names of each operator, in their order
 	slots chan struct{}
 	pace  *time.Ticker
+
+	mu    sync.Mutex
+	p     Progress
+	lanes map[string]*lane
+}
+
+// lane is the names of one operator. They are begun in their order, and some end before others.
+type lane struct {
+	names  []string
+	next   int   // the first that is not begun
+	flying []int // those that are begun and have not ended
+}
+
+// done is how many names, from the first, have ended without a gap: where another process goes on.
+func (l *lane) done() int {
+	if len(l.flying) == 0 {
+		return l.next
+	}
+	return slices.Min(l.flying)
 }
 
 // preload looks up the most popular names, each operator's one after the other and all operators at the same time. A process that
@@ -63,122 +65,136 @@ func (s *Source) preload() {
 	if len(names) == 0 {
 		return
 	}
-	l := &preloading{s: s, key: signature(names), done: make(map[string]int), slots: make(chan struct{}, mostAtOnce)}
+	p := &preloading{s: s, key: signature(names), slots: make(chan struct{}, mostAtOnce), lanes: s.lanes(names)}
 	if s.opt.Preload.Delay > 0 {
-		l.pace = time.NewTicker(s.opt.Preload.Delay)
-		defer l.pace.Stop()
+		p.pace = time.NewTicker(s.opt.Preload.Delay)
+		defer p.pace.Stop()
 	}
-	l.resume()
-	l.p.Names, l.p.Started = len(names), s.opt.Now().UTC()
-	queues := s.byOperator(names)
-	from := make(map[string]int, len(queues))
-	for op, queue := range queues {
-		if n := l.done[op]; n < len(queue) { // the last few were under way at the same time
-			l.done[op] = max(n-perOperator, 0)
-		} else {
-			l.done[op] = len(queue)
-		}
-		from[op] = l.done[op]
-		l.p.Done += from[op]
-	}
-	l.p.Resumed = l.p.Done
-	l.publish()
-	s.log.Load().Info("preloading", zap.Int("names", l.p.Names), zap.Int("resumed", l.p.Resumed), zap.Int("operators", len(queues)))
+	p.p.Names, p.p.Started = len(names), s.opt.Now().UTC()
+	p.resume()
+	p.publish()
+	s.log.Load().Info("preloading", zap.Int("names", p.p.Names), zap.Int("resumed", p.p.Resumed), zap.Int("operators", len(p.lanes)))
 	reporting, stop := context.WithCancel(s.ctx)
 	var reporter, workers sync.WaitGroup
-	reporter.Go(func() { l.report(reporting) })
-	for op, queue := range queues {
-		workers.Go(func() { l.operator(op, queue, from[op]) })
+	reporter.Go(func() { p.report(reporting) })
+	for _, l := range p.lanes {
+		workers.Go(func() { p.run(l) })
 	}
 	workers.Wait()
 	stop()
 	reporter.Wait()
-	l.finish()
+	p.finish()
 }
 
-// topNames are the registrable names of the list, once each, in its order. It waits for the list to be there.
+// topNames are the registrable names of the list, once each, in its order. It waits for the list to be there, and until it is known
+// who answers for what.
 func (s *Source) topNames() (names []string) {
 	for {
-		seen := make(map[string]bool)
-		for _, name := range s.opt.Preload.Top(s.opt.Preload.Names) {
-			if d := enrich.DomainOf(name).Registrable(); d != "" && !seen[d] {
-				seen[d] = true
-				names = append(names, strings.Clone(d))
+		retry := filesRetry
+		if !s.awaits() {
+			seen := make(map[string]bool)
+			for _, name := range s.opt.Preload.Top(s.opt.Preload.Names) {
+				if d := s.keyOf(&enrich.Query{Subject: enrich.DomainOf(name)}); d != "" && !seen[d] {
+					d = strings.Clone(d)
+					seen[d] = true
+					names = append(names, d)
+				}
 			}
+			retry = listRetry
 		}
 		if len(names) > 0 {
 			return names
 		}
 		select {
-		case <-time.After(listRetry):
+		case <-time.After(retry):
 		case <-s.ctx.Done():
 			return nil
 		}
 	}
 }
 
-func signature(names []string) string {
-	h := sha256.New()
-	for _, n := range names {
-		h.Write(append([]byte(n), '\n'))
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-// byOperator are the names that each operator answers for. What nobody answers for is left out.
-func (s *Source) byOperator(names []string) map[string][]string {
-	queues := make(map[string][]string)
+// lanes are the names by the operator who answers for them; those that nobody answers for are in one, too.
+func (s *Source) lanes(names []string) map[string]*lane {
+	lanes := make(map[string]*lane)
 	for _, name := range names {
 		who := s.services(enrich.DomainOf(name), name)
 		op := ""
 		if len(who.RDAP) > 0 || who.Whois.Host != "" {
 			op = s.operator(who)
 		}
-		queues[op] = append(queues[op], name)
+		if lanes[op] == nil {
+			lanes[op] = new(lane)
+		}
+		lanes[op].names = append(lanes[op].names, name)
 	}
-	return queues
+	return lanes
 }
 
-// operator looks up the names of one operator from the given one on, a few at a time.
-func (l *preloading) operator(op string, names []string, from int) {
+// run looks up the names of one operator, a few at a time.
+func (p *preloading) run(l *lane) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	few := make(chan struct{}, perOperator)
-	for _, name := range names[from:] {
+	for {
 		select {
 		case few <- struct{}{}:
-		case <-l.s.ctx.Done():
+		case <-p.s.ctx.Done():
+			return
+		}
+		i := p.begin(l)
+		if i < 0 {
 			return
 		}
 		wg.Go(func() {
-			ok := l.name(name)
-			if <-few; l.s.ctx.Err() == nil {
-				l.count(op, ok)
+			defer func() { <-few }()
+			if ok := p.name(l.names[i]); p.s.ctx.Err() == nil {
+				p.end(l, i, ok)
 			}
 		})
 	}
 }
 
+// begin is the next name, -1 where there is none.
+func (p *preloading) begin(l *lane) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l.next == len(l.names) {
+		return -1
+	}
+	l.next++
+	l.flying = append(l.flying, l.next-1)
+	return l.next - 1
+}
+
+func (p *preloading) end(l *lane, i int, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.flying = slices.DeleteFunc(l.flying, func(f int) bool { return f == i })
+	if p.p.Done++; !ok {
+		p.p.Failed++
+	}
+}
+
 // name looks up one name, again and again while its operator asks to wait, and reports whether it is known then.
-func (l *preloading) name(name string) bool {
+func (p *preloading) name(name string) bool {
 	for range maxTries {
-		if e := l.s.entry(name, l.s.opt.Now()); e != nil && e.isFresh(l.s.opt.Now()) {
+		if e := p.s.entry(name, p.s.opt.Now()); e != nil && e.isFresh(p.s.opt.Now()) {
 			return true
 		}
-		if !l.turn() {
+		if !p.turn() {
 			return false
 		}
 		q := &enrich.Query{Subject: enrich.DomainOf(name), Priority: enrich.Background}
-		f := l.s.fly(name, q.Subject, enrich.NewAsk(q))
+		f := p.s.fly(name, q.Subject, enrich.NewAsk(q))
 		<-f.done
-		<-l.slots
+		<-p.slots
 		if f.entry != nil || f.problem == nil || f.problem.kind == enrich.Failed {
 			return f.entry != nil
 		}
-		wait := f.problem.again.Sub(l.s.opt.Now())
+		wait := f.problem.again.Sub(p.s.opt.Now())
 		select {
-		case <-time.After(min(max(wait, logProgress), time.Hour)):
-		case <-l.s.ctx.Done():
+		case <-time.After(min(max(wait, pauseRetry), time.Hour)):
+		case <-p.s.ctx.Done():
 			return false
 		}
 	}
@@ -186,109 +202,18 @@ func (l *preloading) name(name string) bool {
 }
 
 // turn waits for the delay, and for a slot. It is false when the source is closed.
-func (l *preloading) turn() bool {
-	if l.pace != nil {
+func (p *preloading) turn() bool {
+	if p.pace != nil {
 		select {
-		case <-l.pace.C:
-		case <-l.s.ctx.Done():
+		case <-p.pace.C:
+		case <-p.s.ctx.Done():
 			return false
 		}
 	}
 	select {
-	case l.slots <- struct{}{}:
+	case p.slots <- struct{}{}:
 		return true
-	case <-l.s.ctx.Done():
+	case <-p.s.ctx.Done():
 		return false
 	}
-}
-
-func (l *preloading) count(op string, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.done[op]++
-	if l.p.Done++; !ok {
-		l.p.Failed++
-	}
-}
-
-// publish shows the progress in the status.
-func (l *preloading) publish() Progress {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p := l.p
-	l.s.progress.Store(&p)
-	return p
-}
-
-// report shows, logs and keeps the progress until ctx ends.
-func (l *preloading) report(ctx context.Context) {
-	save, log := time.NewTicker(saveProgress), time.NewTicker(logProgress)
-	defer save.Stop()
-	defer log.Stop()
-	for {
-		select {
-		case <-save.C:
-			l.publish()
-			l.save()
-		case <-log.C:
-			p := l.publish()
-			l.s.log.Load().Info("preloading", zap.Int("done", p.Done), zap.Int("failed", p.Failed), zap.Int("names", p.Names),
-				zap.Duration("left", l.left(&p)))
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// left is how long the rest takes at the speed so far.
-func (l *preloading) left(p *Progress) time.Duration {
-	here := p.Done - p.Resumed
-	if here == 0 {
-		return 0
-	}
-	return (l.s.opt.Now().Sub(p.Started) * time.Duration(p.Names-p.Done) / time.Duration(here)).Round(time.Second)
-}
-
-// saved is what is kept of the progress.
-type saved struct {
-	Done   map[string]int `json:"done"`
-	Failed int            `json:"failed"`
-}
-
-func (l *preloading) save() {
-	if l.s.opt.Cache == nil {
-		return
-	}
-	l.mu.Lock()
-	b, err := json.Marshal(saved{maps.Clone(l.done), l.p.Failed})
-	l.mu.Unlock()
-	if err == nil {
-		l.s.opt.Cache.Put(l.s.opt.Bucket+bucketState, "preload "+l.key, b, l.s.opt.Now().Add(max(l.s.opt.TTL, time.Hour)))
-	}
-}
-
-// resume takes what a process before this one has done of the same list.
-func (l *preloading) resume() {
-	if l.s.opt.Cache == nil {
-		return
-	}
-	var was saved
-	if b, _, ok := l.s.opt.Cache.Get(l.s.opt.Bucket+bucketState, "preload "+l.key); ok && json.Unmarshal(b, &was) == nil && was.Done != nil {
-		l.done, l.p.Failed = was.Done, was.Failed
-	}
-}
-
-// finish says that it is done, or how far it came.
-func (l *preloading) finish() {
-	if l.s.ctx.Err() != nil {
-		l.save()
-		return
-	}
-	l.mu.Lock()
-	l.p.Finished = l.s.opt.Now().UTC()
-	l.mu.Unlock()
-	l.save()
-	p := l.publish()
-	l.s.log.Load().Info("preloaded", zap.Int("names", p.Names), zap.Int("failed", p.Failed),
-		zap.Duration("took", p.Finished.Sub(p.Started)), zap.Strings("operators", slices.Sorted(maps.Keys(l.done))[:min(len(l.done), 10)]))
 }

@@ -62,6 +62,7 @@ type Source struct {
 	opt    Options
 	log    atomic.Pointer[zap.Logger]
 	memory *otter.Cache[string, *entry]
+	landed *landed
 	failed *otter.Cache[string, *failure]
 	counts counts
 
@@ -79,11 +80,11 @@ type Source struct {
 // New makes a source. Nothing is asked before [Source.Open].
 func New(o Options) *Source {
 	o.setDefaults()
-	s := &Source{opt: o, flights: make(map[string]*flight)}
+	s := &Source{opt: o, flights: make(map[string]*flight), landed: newLanded(int(o.Memory / 4))}
 	s.log.Store(o.Logger)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.memory = otter.Must(&otter.Options[string, *entry]{
-		MaximumWeight: uint64(o.Memory), Weigher: func(key string, e *entry) uint32 { return e.weight + uint32(len(key)) },
+		MaximumWeight: uint64(o.Memory - o.Memory/4), Weigher: func(key string, e *entry) uint32 { return e.weight + uint32(len(key)) },
 	})
 	s.failed = otter.Must(&otter.Options[string, *failure]{MaximumSize: maxFailures})
 	return s

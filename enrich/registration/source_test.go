@@ -220,41 +220,6 @@ func TestOneQueryHoweverManyAsk(t *testing.T) {
 	}
 }
 
-func TestDiscreetQueriesAreNotAskedInClearText(t *testing.T) {
-	for _, tt := range []struct {
-		name      string
-		rdap      http.HandlerFunc
-		cleartext bool
-		discreet  bool
-		asked     string
-	}{
-		{"WHOIS only", nil, false, true, ""},
-		{"WHOIS only, allowed", nil, true, true, "whois example.test"},
-		{"a person asks", nil, false, false, "whois example.test"},
-		{"RDAP without encryption", serveDomain, false, true, ""},
-		{"RDAP, a person asks", serveDomain, false, false, "rdap example.test"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			u := new(upstream)
-			o := bootstrap.Override{Suffix: "test", Whois: u.whoisServer(t, func(string) string { return whoisRegistered })}
-			if tt.rdap != nil {
-				o.RDAP = []string{u.rdapServer(t, tt.rdap)}
-			}
-			_, chain := newSource(t, Options{Cleartext: tt.cleartext}, o)
-			r := lookup(chain, enrich.Query{Discreet: tt.discreet})
-			if got := u.all(); got != tt.asked {
-				t.Errorf("asked %q, want %q; notes %s", got, tt.asked, notes(r))
-			}
-			if tt.asked == "" && !strings.HasPrefix(notes(r), "unfetched: not looked up: there is no RDAP over HTTPS") {
-				t.Errorf("notes %s", notes(r))
-			}
-			if r = lookup(chain, enrich.Query{}); tt.asked == "" && !r.Found() {
-				t.Errorf("for a query that is not discreet: %s", notes(r))
-			}
-		})
-	}
-}
-
 func TestRegistrarIsAskedWhereThatIsWanted(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -311,20 +276,5 @@ func TestAddressesAreAskedAboutOnRequestOnly(t *testing.T) {
 	sub, _ = enrich.ParseSubject("10.0.0.1")
 	if r := lookup(chain, enrich.Query{Subject: sub, AskRegistry: true}); len(r.Parts()) != 0 || u.count() != 1 {
 		t.Errorf("a private address: %s", r.AppendJSON(nil))
-	}
-}
-
-func TestTheNameThatARegistryHas(t *testing.T) {
-	s, _ := newSource(t, Options{}, bootstrap.Override{Suffix: "uk.com", RDAP: []string{"https://rdap.example/"}})
-	for name, want := range map[string]string{
-		"example.org": "example.org", "www.example.org": "example.org", "a.b.example.co.uk": "example.co.uk", "org": "", "co.uk": "",
-		"foo.github.io": "github.io", "github.io": "github.io", "a.foo.github.io": "github.io",
-		"bucket.s3.amazonaws.com": "amazonaws.com", "s3.amazonaws.com": "amazonaws.com",
-		"www.example.uk.com": "example.uk.com", "uk.com": "uk.com", "host.internal": "host.internal", "a.host.internal": "host.internal",
-		"foo.blogspot.com": "blogspot.com",
-	} {
-		if got := s.keyOf(&enrich.Query{Subject: enrich.DomainOf(name)}); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
-		}
 	}
 }

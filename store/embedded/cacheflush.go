@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"maps"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -46,8 +48,8 @@ func (c *cache) write() error {
 	size := c.size
 	c.mu.Unlock()
 	err := c.update(func(w *cacheWriter) error {
-		for path, it := range items {
-			if err := w.put([]byte(path), it); err != nil {
+		for _, path := range slices.Sorted(maps.Keys(items)) { // neighbours are on one page
+			if err := w.put([]byte(path), items[path]); err != nil {
 				return err
 			}
 		}

@@ -81,6 +81,7 @@ func (t *transports) make() *http.Transport {
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 		MaxIdleConns:           512,
 		MaxIdleConnsPerHost:    4,
+		MaxConnsPerHost:        8, // else a burst of questions dials a connection each, before the first can tell that it takes them all
 		IdleConnTimeout:        60 * time.Second,
 		ResponseHeaderTimeout:  30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
