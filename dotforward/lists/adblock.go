@@ -12,14 +12,14 @@ var cosmeticMarks = [][]byte{
 	[]byte("#$?#"), []byte("#@$?#"), []byte("$$"), []byte("$@$"),
 }
 
-// isCosmetic reports whether a line is about parts of pages. A mark after a blank begins a comment.
+// isCosmetic reports whether a line is about parts of pages.
 func isCosmetic(text []byte) bool {
 	i := bytes.IndexAny(text, "#$")
 	if i < 0 {
 		return text[0] == '[' // a rule for browsers with modifiers in front
 	}
 	for _, mark := range cosmeticMarks {
-		if i := bytes.Index(text, mark); i >= 0 && (i == 0 || text[i-1] != ' ' && text[i-1] != '\t') {
+		if bytes.Contains(text[i:], mark) {
 			return true
 		}
 	}
@@ -51,7 +51,7 @@ func (r *ruleReader) adblock(number int, text []byte) error {
 		return nil
 	}
 	f |= scope
-	m, why, ok := r.modifiers(string(options), exception)
+	m, why, ok := readModifiers(string(options), exception)
 	if !ok {
 		r.list.leave(why, number, text)
 		return nil
@@ -116,9 +116,9 @@ func (m *modifiers) cond() *condition {
 	return &m.condition
 }
 
-// modifiers reads those that say something about names. A rule with another one means less than its pattern says, so it is left
+// readModifiers reads those that say something about names. A rule with another one means less than its pattern says, so it is left
 // out rather than taken for more.
-func (r *ruleReader) modifiers(options string, exception bool) (m modifiers, why Reason, ok bool) {
+func readModifiers(options string, exception bool) (m modifiers, why Reason, ok bool) {
 	if options == "" {
 		return m, 0, true
 	}
@@ -136,23 +136,23 @@ func (r *ruleReader) modifiers(options string, exception bool) (m modifiers, why
 				return m, OtherModifier, false // frees what a page loads, from wherever
 			}
 		case "dnstype":
-			ok = m.readTypes(value)
+			if !m.readTypes(value) {
+				return m, NotUnderstood, false
+			}
+			texts = append(texts, key+"="+strings.ToUpper(value))
 		case "denyallow":
-			ok = m.readExcept(value)
+			if !m.readExcept(value) {
+				return m, NotUnderstood, false
+			}
+			texts = append(texts, key+"="+strings.ToLower(value))
 		case "client", "ctag":
 			return m, ClientModifier, false
 		case "dnsrewrite":
 			return m, RewriteModifier, false
 		default:
-			if key == "" || strings.Trim(key, "_") != "" {
+			if key == "" || strings.Trim(key, "_") != "" { // underscores alone are there to be ignored
 				return m, OtherModifier, false
 			}
-		}
-		if key == "dnstype" || key == "denyallow" {
-			if !ok {
-				return m, NotUnderstood, false
-			}
-			texts = append(texts, key+"="+strings.ToLower(value))
 		}
 	}
 	slices.Sort(texts)

@@ -59,9 +59,9 @@ type blockState struct {
 
 // ListStatus says what was read of one list.
 type ListStatus struct {
-	Path  string
-	Rules int
-	Left  []Left // what is not taken in, by reason
+	Path  string `json:"path"`
+	Rules int    `json:"rules"`
+	Left  []Left `json:"left_out,omitempty"` // what is not taken in, by reason
 }
 
 // NewBlocklist makes a blocklist with the rules of its own; it reads no file before Open. It fails where one of its own rules is
@@ -123,6 +123,9 @@ func (b *Blocklist) changed(generation uint64, serving []hotfiles.File[*list]) {
 	if err != nil {
 		b.log.Load().Error("lists refused; what was loaded serves on", zap.Error(err))
 		return
+	}
+	if set.crowded > 0 {
+		b.log.Load().Warn("rules left out, as lists have too many for one name", zap.Int("rules", set.crowded), zap.Int("most", maxPerName))
 	}
 	state.set = set
 	b.state.Store(state)

@@ -37,7 +37,7 @@ func (f *hostsFile) line(number int, text []byte) error {
 		kind = self | extra16
 	}
 	var buf [maxName]byte
-	for text := range fields(rest) {
+	for text, more := cutField(uncommented(rest)); len(text) > 0; text, more = cutField(more) {
 		if _, is := addressOf(text); is {
 			f.leave(IsAddress, number, text)
 			continue

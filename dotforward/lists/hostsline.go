@@ -2,13 +2,12 @@ package lists
 
 import (
 	"bytes"
-	"iter"
 	"net/netip"
 )
 
 // hosts reads a hosts file's line (hosts(5)) as rules: its names, if the address is one that leads nowhere.
 func (r *ruleReader) hosts(number int, a netip.Addr, rest, text []byte) error {
-	for name := range fields(rest) {
+	for name, more := cutField(uncommented(rest)); len(name) > 0; name, more = cutField(more) {
 		var err error
 		switch {
 		case ofTheMachine(a, name):
@@ -29,12 +28,12 @@ func (r *ruleReader) hosts(number int, a netip.Addr, rest, text []byte) error {
 	return nil
 }
 
-// fields are the names of a hosts file's line, up to its comment.
-func fields(rest []byte) iter.Seq[[]byte] {
+// uncommented is a hosts file's line up to its comment.
+func uncommented(rest []byte) []byte {
 	if i := bytes.IndexByte(rest, '#'); i >= 0 {
-		rest = rest[:i]
+		return rest[:i]
 	}
-	return bytes.FieldsSeq(rest)
+	return rest
 }
 
 // ownNames are those that systems put into their hosts files for themselves, and lists in that form copy.
@@ -46,5 +45,19 @@ var ownNames = map[string]bool{
 }
 
 func ofTheMachine(a netip.Addr, name []byte) bool {
-	return a.IsMulticast() || a.Zone() != "" || ownNames[string(bytes.ToLower(name))]
+	if a.IsMulticast() || a.Zone() != "" {
+		return true
+	}
+	var lower [32]byte
+	return len(name) <= len(lower) && ownNames[string(asciiLower(lower[:0], name))]
+}
+
+func asciiLower(dst, text []byte) []byte {
+	for _, c := range text {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		dst = append(dst, c)
+	}
+	return dst
 }

@@ -46,12 +46,15 @@ func (r Reason) String() string {
 	return "reason " + strconv.Itoa(int(r))
 }
 
+// MarshalText is the reason in words.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
 // Left is what a list has that is not taken in, for one reason.
 type Left struct {
-	Reason Reason
-	Count  int
-	Line   int    // the first line of them
-	Text   string // of that line, quoted and cut short
+	Reason Reason `json:"reason"`
+	Count  int    `json:"count"`
+	Line   int    `json:"line"` // the first line of them
+	Text   string `json:"text"` // of that line, quoted and cut short
 }
 
 // report counts what was read.

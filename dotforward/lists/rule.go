@@ -125,7 +125,10 @@ func (r *ruleReader) line(number int, text []byte) error {
 		}
 	}
 	first, rest := cutField(text)
-	if a, ok := addressOf(first); ok && len(rest) > 0 && rest[0] != '#' {
+	if isComment(rest) {
+		text, rest = first, nil
+	}
+	if a, ok := addressOf(first); ok && len(rest) > 0 {
 		return r.hosts(number, a.Unmap(), rest, text)
 	}
 	if isCosmetic(text) {
@@ -135,7 +138,7 @@ func (r *ruleReader) line(number int, text []byte) error {
 	if isAdblock(text) {
 		return r.adblock(number, text)
 	}
-	if len(rest) > 0 && rest[0] != '#' {
+	if len(rest) > 0 {
 		r.list.leave(NotUnderstood, number, text)
 		return nil
 	}
@@ -158,6 +161,12 @@ func (r *ruleReader) domain(number int, name, text []byte) error {
 		return nil
 	}
 	return r.add(number, domainForm, scope, name, text, nil)
+}
+
+// isComment reports whether what comes after a name and a blank is a comment. What may be a cosmetic rule is not taken for one: the
+// name in front of that is not to be blocked.
+func isComment(rest []byte) bool {
+	return len(rest) > 0 && rest[0] == '#' && (len(rest) == 1 || bytes.IndexByte([]byte("#@?$%"), rest[1]) < 0)
 }
 
 // cutField is what comes before the first blank, and what comes after the blanks.

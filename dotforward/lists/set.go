@@ -1,8 +1,6 @@
 package lists
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // Action is what the rules say of a name.
 type Action uint8
@@ -15,7 +13,15 @@ const (
 )
 
 // String is the action in a word.
-func (a Action) String() string { return [...]string{"none", "block", "allow"}[a%3] }
+func (a Action) String() string {
+	switch a {
+	case Block:
+		return "block"
+	case Allow:
+		return "allow"
+	}
+	return "none"
+}
 
 // Match is the rule that decides about a name. The zero Match is no rule.
 type Match struct {
@@ -62,12 +68,10 @@ type Set struct {
 	*table
 	lists []*list
 	roles []flags // of the lists: allow where their names are exceptions
-	// The numbers of labels of the names in rules for the name itself, and of those for what is below: what has none of these
-	// need not be looked up.
-	self, below depths
-	highest     int // precedence that a rule of the set has
+	// How many labels the names have in rules that hold for the name itself, and in those that hold for what is below, by the
+	// precedence that they exceed: where none of these is left, nothing is looked up.
+	self, below [highest + 1]depths
 	crowded     int // rules left out, as their name has too many
-	revoked     int // rules that a badfilter took back
 }
 
 // newSet makes a set of these lists; what role a list has is added to the flags of its rules. Rules that an earlier list has too
@@ -92,7 +96,6 @@ func newSet(lists []*list, roles []flags) (*Set, error) {
 			if len(revoked) > 0 {
 				key = ruleKey(key[:0], e.flags(), e.name(), s.condText(s.ownerOf(uint32(c)<<chunkBits), e))
 				if revoked[string(key)] {
-					s.revoked++
 					continue
 				}
 			}
@@ -125,13 +128,14 @@ func (s *Set) insert(place uint32) {
 	}
 	s.put(p, place)
 	depth := depthOf(labels(name))
-	if f&self != 0 {
-		s.self |= depth
+	for exceeded := range precedence(f) {
+		if f&self != 0 {
+			s.self[exceeded] |= depth
+		}
+		if f&below != 0 {
+			s.below[exceeded] |= depth
+		}
 	}
-	if f&below != 0 {
-		s.below |= depth
-	}
-	s.highest = max(s.highest, precedence(f))
 }
 
 // flagsOf are the flags of the entry at a place, with the role of its list.
@@ -154,7 +158,10 @@ func (s *Set) condText(owner int, e entry) string {
 	return s.condition(owner, e, len(e.name())).text
 }
 
-// precedence orders rules: exceptions go before blocks, and what is important before what is not.
+// highest is the highest precedence.
+const highest = 4
+
+// precedence orders rules, from 1: exceptions go before blocks, and what is important before what is not.
 func precedence(f flags) int {
 	p := 1
 	if f&allow != 0 {
@@ -170,37 +177,35 @@ func precedence(f flags) int {
 // rules about the name and the names above it, the one of the highest precedence decides, then the one about most labels, then the one
 // that comes first. A name that is none on the wire has no rule. It does not allocate; the match refers to the set's memory.
 func (s *Set) Match(name []byte, qtype uint16) (m Match) {
-	n, best := labels(name), 0
-	if s.count == 0 {
-		return Match{}
-	}
+	best := 0
 	var found uint32
-	at, mask, have := 0, self, s.self
-	for rest := n; rest > 0; rest-- {
-		if (have & depthOf(rest)) != 0 {
-			suffix := name[at:]
-			p := s.probe(suffix)
-			for {
-				place, ok := s.next(&p, suffix)
-				if !ok {
-					break
-				}
-				f := s.flagsOf(place)
-				if rank := precedence(f); rank > best && f&mask != 0 && s.holds(place, len(suffix), name, qtype) {
-					best, found = rank, place
-				}
-			}
-			if best == s.highest {
-				break
-			}
+	mask, have := self, &s.self
+	for rest, suffix := labels(name), name; rest > 0 && (have[best]|s.below[best]) != 0; rest-- {
+		if have[best]&depthOf(rest) != 0 {
+			best, found = s.better(best, found, suffix, mask, name, qtype)
 		}
-		at += 1 + int(name[at])
-		mask, have = below, s.below
+		suffix = suffix[1+int(suffix[0]):]
+		mask, have = below, &s.below
 	}
 	if best == 0 {
 		return Match{}
 	}
 	return s.match(found)
+}
+
+// better is the rule for a name or one above it, which is suffix, that has the highest precedence, if that is higher than best.
+func (s *Set) better(best int, found uint32, suffix []byte, mask flags, name []byte, qtype uint16) (int, uint32) {
+	p := s.probe(suffix)
+	for {
+		place, ok := s.next(&p, suffix)
+		if !ok {
+			return best, found
+		}
+		f := s.flagsOf(place)
+		if rank := precedence(f); rank > best && f&mask != 0 && s.holds(place, len(suffix), name, qtype) {
+			best, found = rank, place
+		}
+	}
 }
 
 func (s *Set) holds(place uint32, suffix int, name []byte, qtype uint16) bool {
