@@ -14,8 +14,8 @@ import (
 
 // Options say how much is kept for how long. The zero value of a field is its default; a negative duration is none at all.
 type Options struct {
-	// MaxBytes bounds all answers and what is needed to find them. Default 64 MiB, which is about 500,000 small answers; at least
-	// 1 MiB. Memory is taken as it fills.
+	// MaxBytes bounds all answers and what is needed to find them. Default 64 MiB, which is about 500,000 small answers; counted
+	// in whole MiB, and at least one. Memory is taken as it fills.
 	MaxBytes int64
 	// MinTTL and MaxTTL bound how long an answer is fresh, and the TTLs that clients see. Defaults 0 and 24 h.
 	MinTTL, MaxTTL time.Duration
@@ -36,7 +36,6 @@ type Options struct {
 }
 
 const (
-	minBytes   = 1 << 20
 	maxFail    = 5 * time.Second
 	tellAgain  = 5   // seconds after which another caller is told to refetch: the first has given up by then
 	maxSubnet  = 255 // bytes of Key.Subnet
@@ -60,7 +59,7 @@ func (o Options) withDefaults() Options {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 64 << 20
 	}
-	o.MaxBytes = max(o.MaxBytes, minBytes)
+	o.MaxBytes = max(o.MaxBytes, shardBytes)
 	if o.PrefetchAt == 0 {
 		o.PrefetchAt = 10
 	}
@@ -160,12 +159,14 @@ func (c *Cache) Close() error {
 	return release(m)
 }
 
-func (c *Cache) hash(k *Key) uint64 {
+// find is the shard that k is in, and the hash that finds it there.
+func (c *Cache) find(k *Key) (s *shard, hash uint32) {
 	h := maphash.Bytes(c.seed, k.Question)
 	if len(k.Subnet) > 0 {
 		h = h<<1 ^ maphash.Bytes(c.seed, k.Subnet)
 	}
-	return h ^ (uint64(k.Space)<<2|uint64(k.flags()))*0x9e3779b97f4a7c15
+	h ^= (uint64(k.Space)<<2 | uint64(k.flags())) * 0x9e3779b97f4a7c15
+	return &c.shards[h>>32*uint64(len(c.shards))>>32], uint32(h)
 }
 
 func (k *Key) flags() (f uint8) {
@@ -178,14 +179,11 @@ func (k *Key) flags() (f uint8) {
 	return f
 }
 
-func (c *Cache) shard(h uint64) *shard { return &c.shards[h&uint64(len(c.shards)-1)] }
-
 // Get writes the answer to k into dst, with its TTLs counted down to now, and returns its length. The answer has no OPT record,
 // and ID and flags of nobody: [wire.Readdress] makes it somebody's. Where it is longer than dst it is truncated; dst takes 271
 // bytes at least.
 func (c *Cache) Get(k *Key, now time.Time, dst []byte) (n int, hit Hit) {
-	h := c.hash(k)
-	s := c.shard(h)
+	s, h := c.find(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	off, ok := s.find(h, k)
@@ -267,8 +265,7 @@ func (c *Cache) Put(k *Key, msg []byte, a *wire.Answer, now time.Time, m Meta) b
 	if life == 0 || !ok || len(k.Subnet) > maxSubnet || !wire.SameQuestion(msg, k.Question) {
 		return false
 	}
-	h := c.hash(k)
-	s := c.shard(h)
+	s, h := c.find(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := now.UnixMilli()
@@ -281,7 +278,7 @@ func (c *Cache) Put(k *Key, msg []byte, a *wire.Answer, now time.Time, m Meta) b
 	}
 	e := s.at(off)
 	*e = entry{
-		size: e.size, flags: k.flags(), verdict: m.Verdict, stored: at, hash: uint32(h), life: life, generation: m.Generation,
+		size: e.size, flags: k.flags(), verdict: m.Verdict, stored: at, hash: h, life: life, generation: m.Generation,
 		space: k.Space, upstream: m.Upstream, ede: a.EDE, length: uint16(n), question: uint16(len(k.Question)),
 		ttls: uint16(len(a.TTLs)), subnet: uint8(len(k.Subnet)), kind: a.Kind,
 	}
@@ -297,15 +294,14 @@ func (c *Cache) Put(k *Key, msg []byte, a *wire.Answer, now time.Time, m Meta) b
 // Failed says that the servers did not answer k: a stale answer to it is not to be asked for again for a while. Put does the same
 // with a failure.
 func (c *Cache) Failed(k *Key, now time.Time) {
-	h := c.hash(k)
-	s := c.shard(h)
+	s, h := c.find(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.failed(s, h, k, now.UnixMilli())
 }
 
 // failed reports whether there is an answer to k that is better than a failure.
-func (c *Cache) failed(s *shard, h uint64, k *Key, now int64) bool {
+func (c *Cache) failed(s *shard, h uint32, k *Key, now int64) bool {
 	off, ok := s.find(h, k)
 	if !ok {
 		return false
@@ -321,8 +317,7 @@ func (c *Cache) failed(s *shard, h uint64, k *Key, now int64) bool {
 
 // SetVerdict changes what is kept beside the answer to k: what a policy said when it was asked again.
 func (c *Cache) SetVerdict(k *Key, verdict uint8, generation uint32) {
-	h := c.hash(k)
-	s := c.shard(h)
+	s, h := c.find(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if off, ok := s.find(h, k); ok {

@@ -6,15 +6,15 @@ import (
 	"github.com/whence-project/whence/dotforward/wire"
 )
 
-// entry is the head of what is kept of one answer. Behind it lie the places of the TTLs, the client's subnet, and the message, whose
-// question is the rest of the key. It has no pointers, since it lies where the garbage collector does not look.
+// entry is the head of what is kept of one answer. Behind it lie the message, whose question is part of the key, the places of its
+// TTLs, and the client's subnet. It has no pointers, since it lies where the garbage collector does not look.
 type entry struct {
 	size    uint32 // in the ring, with all that lies behind; a multiple of align
 	flags   uint8
 	verdict uint8
 	hits    uint16
-	stored  int64  // Unix milliseconds
-	hash    uint32 // the lower half: as much as finds the bucket
+	stored  int64 // Unix milliseconds
+	hash    uint32
 	life    uint32 // seconds of freshness
 
 	generation uint32
@@ -42,7 +42,7 @@ const (
 )
 
 func entrySize(ttls, subnet, length int) int {
-	return (entryHead + 2*ttls + subnet + length + align - 1) &^ (align - 1)
+	return (entryHead + (length+1)&^1 + 2*ttls + subnet + align - 1) &^ (align - 1)
 }
 
 // age is how many whole seconds the entry is old. Clocks that go backwards make it young.
@@ -51,22 +51,25 @@ func (e *entry) age(now int64) uint32 { return uint32(min(max(now-e.stored, 0)/1
 // at is the entry at off. The ring has room for a whole head behind its end, so that fillers there can be looked at.
 func (s *shard) at(off int) *entry { return (*entry)(unsafe.Pointer(&s.ring[off])) }
 
-func (s *shard) offsets(off int, e *entry) []uint16 {
-	return unsafe.Slice((*uint16)(unsafe.Pointer(&s.ring[off+entryHead])), e.ttls)
-}
-
-func (s *shard) subnet(off int, e *entry) []byte {
-	off += entryHead + 2*int(e.ttls)
-	return s.ring[off : off+int(e.subnet)]
-}
-
+// message is the first behind the head, since that is where the processor can look for it before it has read the head.
 func (s *shard) message(off int, e *entry) []byte {
-	off += entryHead + 2*int(e.ttls) + int(e.subnet)
+	off += entryHead
 	return s.ring[off : off+int(e.length)]
 }
 
+func (s *shard) offsets(off int, e *entry) []uint16 {
+	off += entryHead + (int(e.length)+1)&^1
+	return unsafe.Slice((*uint16)(unsafe.Pointer(&s.ring[off])), e.ttls)
+}
+
+func (s *shard) subnet(off int, e *entry) []byte {
+	off += entryHead + (int(e.length)+1)&^1 + 2*int(e.ttls)
+	return s.ring[off : off+int(e.subnet)]
+}
+
 func (s *shard) question(off int, e *entry) []byte {
-	return s.message(off, e)[wire.HeaderLen : wire.HeaderLen+int(e.question)]
+	off += entryHead + wire.HeaderLen
+	return s.ring[off : off+int(e.question)]
 }
 
 // matches reports whether the entry at off is the answer to k.
@@ -74,5 +77,5 @@ func (s *shard) matches(off int, k *Key) bool {
 	e := s.at(off)
 	return e.space == k.Space && e.flags&(flagDO|flagCD) == k.flags() && int(e.subnet) == len(k.Subnet) &&
 		int(e.question) == len(k.Question) && string(s.question(off, e)) == string(k.Question) &&
-		string(s.subnet(off, e)) == string(k.Subnet)
+		(len(k.Subnet) == 0 || string(s.subnet(off, e)) == string(k.Subnet))
 }

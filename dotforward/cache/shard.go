@@ -1,25 +1,34 @@
 package cache
 
 import (
-	"math/bits"
 	"sync"
 	"unsafe"
 )
 
 const (
-	ways        = 8 // slots of a bucket: a line of the processor's cache
-	maxShards   = 64
-	slotBytes   = 8
-	perSlot     = 96 // bytes of the cache for which there is a slot, so that few buckets are ever full
+	shardBytes  = 1 << 20 // of a shard, slots included
+	ways        = 16      // slots of a bucket: a line of the processor's cache
+	buckets     = 1 << 10 // of a shard: a slot for every 64 bytes, so that few buckets are ever full
+	slotBytes   = 4
+	indexBytes  = buckets * ways * slotBytes
+	placeBits   = 17 // of a slot: a place in the ring in units of align, from 1 on
+	placeMask   = 1<<placeBits - 1
 	secondLives = 16 // how many used entries one Put may carry on, before it takes room from whom it meets
 )
+
+// slot is where an entry is, and 15 bits of its hash so that others need not be looked at; 0 if it is free. It is this small for
+// all slots to stay in the processor's cache, so that finding an answer goes to memory for nothing but the answer.
+type slot uint32
+
+func tagOf(h uint32) slot           { return slot(h / buckets << placeBits) }
+func slotOf(h uint32, off int) slot { return tagOf(h) | slot(off/align+1) }
+func (s slot) place() int           { return (int(s&placeMask) - 1) * align }
 
 // shard is a part of the cache with a lock of its own. Entries lie in a ring, in the order they came; where there is no room for
 // another, the oldest goes, unless it was used since the ring came by and is fresh: that one is carried on to the front.
 type shard struct {
 	mu    sync.Mutex
-	slots []uint64 // buckets of ways: the upper half of the hash, and the place in the ring in units of align, from 1 on
-	mask  uint64   // of buckets
+	slots []slot // in buckets of ways; none if the shard is closed
 	ring  []byte
 	end   int // of the ring; behind it there is room for one more head
 
@@ -33,19 +42,15 @@ type shard struct {
 
 // newShards lays out maxBytes: for each shard its slots, then its ring.
 func newShards(maxBytes int64) (memory []byte, shards []shard, err error) {
-	n := min(1<<(bits.Len64(uint64(maxBytes/minBytes))-1), maxShards)
-	each := int(maxBytes) / n &^ (ways*slotBytes - 1)
-	buckets := min(1<<bits.Len64(uint64(each/perSlot/ways-1)), 1<<24) // the bits of a hash that an entry keeps
-	index := buckets * ways * slotBytes
-	if memory, err = allocate(each * n); err != nil {
+	n := int(maxBytes / shardBytes)
+	if memory, err = allocate(n * shardBytes); err != nil {
 		return nil, nil, err
 	}
 	shards = make([]shard, n)
 	for i := range shards {
-		s, part := &shards[i], memory[i*each:(i+1)*each:(i+1)*each]
-		s.slots = unsafe.Slice((*uint64)(unsafe.Pointer(&part[0])), buckets*ways)
-		s.mask = uint64(buckets - 1)
-		s.ring = part[index:]
+		s, part := &shards[i], memory[i*shardBytes:(i+1)*shardBytes:(i+1)*shardBytes]
+		s.slots = unsafe.Slice((*slot)(unsafe.Pointer(&part[0])), buckets*ways)
+		s.ring = part[indexBytes:]
 		s.end = (len(s.ring) - entryHead) &^ (align - 1)
 	}
 	return memory, shards, nil
@@ -59,21 +64,19 @@ func (s *shard) close() {
 }
 
 // bucket is the slots where an entry with the hash can be; none in a shard that was closed.
-func (s *shard) bucket(h uint64) []uint64 {
+func (s *shard) bucket(h uint32) []slot {
 	if s.slots == nil {
 		return nil
 	}
-	i := (h >> 8 & s.mask) * ways
+	i := h % buckets * ways
 	return s.slots[i : i+ways : i+ways]
 }
 
-func slotOf(h uint64, off int) uint64 { return h&^(1<<32-1) | uint64(off/align+1) }
-func placeOf(slot uint64) int         { return int(uint32(slot)-1) * align }
-
-func (s *shard) find(h uint64, k *Key) (off int, ok bool) {
+func (s *shard) find(h uint32, k *Key) (off int, ok bool) {
+	tag := tagOf(h)
 	for _, slot := range s.bucket(h) {
-		if slot>>32 == h>>32 && slot != 0 {
-			if off := placeOf(slot); s.matches(off, k) {
+		if slot&^placeMask == tag && slot != 0 {
+			if off := slot.place(); s.matches(off, k) {
 				return off, true
 			}
 		}
@@ -83,7 +86,7 @@ func (s *shard) find(h uint64, k *Key) (off int, ok bool) {
 
 // place makes room for an entry of size for k, in the place of the one that there is if that fits, and points to it. Only its size
 // is set.
-func (s *shard) place(h uint64, k *Key, size int, now int64) (off int, ok bool) {
+func (s *shard) place(h uint32, k *Key, size int, now int64) (off int, ok bool) {
 	if size > s.end/4 {
 		s.refused++
 		return 0, false
@@ -102,7 +105,7 @@ func (s *shard) place(h uint64, k *Key, size int, now int64) (off int, ok bool) 
 }
 
 // point has a slot point to off, if need be in place of an entry that was not used, or else of any.
-func (s *shard) point(h uint64, off int) {
+func (s *shard) point(h uint32, off int) {
 	b := s.bucket(h)
 	victim := -1
 	for i, slot := range b {
@@ -110,23 +113,23 @@ func (s *shard) point(h uint64, off int) {
 			b[i] = slotOf(h, off)
 			return
 		}
-		if victim < 0 && s.at(placeOf(slot)).flags&flagUsed == 0 {
+		if victim < 0 && s.at(slot.place()).flags&flagUsed == 0 {
 			victim = i
 		}
 	}
 	if victim < 0 {
-		victim = int(h>>3) % ways
+		victim = int(h>>placeBits) % ways
 	}
-	s.forget(placeOf(b[victim]))
+	s.forget(b[victim].place())
 	s.evicted++
 	b[victim] = slotOf(h, off)
 }
 
 // slot is the slot that points to off, nil if there is none.
-func (s *shard) slot(off int) *uint64 {
-	b := s.bucket(uint64(s.at(off).hash))
+func (s *shard) slot(off int) *slot {
+	b := s.bucket(s.at(off).hash)
 	for i := range b {
-		if b[i] != 0 && placeOf(b[i]) == off {
+		if b[i] != 0 && b[i].place() == off {
 			return &b[i]
 		}
 	}
@@ -202,7 +205,7 @@ func (s *shard) evict(now int64, lives *int) {
 			*lives--
 			copy(s.ring[to:to+size], s.ring[off:off+size])
 			s.at(to).flags &^= flagUsed
-			*slot = slotOf(*slot, to)
+			*slot = slotOf(s.at(to).hash, to)
 			return
 		}
 	}
