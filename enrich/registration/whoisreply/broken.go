@@ -78,7 +78,7 @@ func begun(s string, line int, seen *[numWhats]bool) (limit bool) {
 		near[Reserved] = near[Reserved] || len(s) >= minBegun && strings.HasPrefix(w, s) && mostOf(w, len(s))
 	}
 	near[Available] = near[Available] || beginsAvailable(s[min(line, len(s)):])
-	if near[whatTerms] {
+	if near[whatTerms] && !seen[Throttled] && !seen[Blocked] {
 		seen[whatTerms] = true
 		return false
 	}

@@ -35,6 +35,9 @@ func FuzzParse(f *testing.F) {
 	for _, unit := range hostile {
 		f.Add(strings.Repeat(unit, 3), "")
 	}
+	for _, sentences := range told {
+		f.Add(sentences, "example.test")
+	}
 	f.Fuzz(func(t *testing.T, text, domain string) {
 		r := Parse(text, domain)
 		if r.Class.String() == "error" && r.Class != Error {
@@ -42,6 +45,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if len(r.NameServers) > maxValues || len(r.Status) > maxValues {
 			t.Errorf("%d name servers, %d status codes", len(r.NameServers), len(r.Status))
+		}
+		if whole := Parse(text+"\n", domain).Class; r.Class == Available && (whole == Throttled || whole == Blocked) {
+			t.Errorf("%v, and available where it breaks off", whole)
 		}
 		seen := map[string]bool{}
 		for _, ns := range r.NameServers {
