@@ -8,7 +8,7 @@ import (
 
 const (
 	firstPause = 100 * time.Millisecond // after all servers failed, before they are tried again; doubled each time
-	mostPause  = time.Second
+	mostPause  = 250 * time.Millisecond
 	mostAgain  = 2 // times that a query is moved to another connection of the same server, without a pause
 )
 

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 func serveChild(mode string) {
 	cert, _ := certificate()
 	fake := dottest.New(cert)
-	fake.Behave(dottest.Behaviour{Keepalive: -1, EachItsRecord: mode == "each"})
+	fake.Behave(dottest.Behaviour{EachItsRecord: mode == "each"})
 	address, err := fake.Listen("127.0.0.1:0")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -226,6 +226,9 @@ func (s *Server) withoutConn(c *conn) {
 		}
 	}
 	s.conns.Store(&conns)
+	if len(conns) == 0 && len(s.queue) > 0 && !s.dialing && !s.closed {
+		s.startDial() // nobody else would, for those that wait
+	}
 }
 
 // Close takes no further queries, waits until those under way are answered or ctx is done, and closes the connections. Queries

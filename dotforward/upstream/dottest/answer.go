@@ -64,9 +64,10 @@ func answer(dst, q []byte, o options, b Behaviour) []byte {
 	if o.edns {
 		dst[11] = 1
 		dst = append(dst, 0, 0, 41, 0x04, 0xd0, 0, 0, q[at+7]&0x80, 0, 0, 0)
-		if b.Keepalive >= 0 {
+		if b.Keepalive != 0 {
 			dst[len(dst)-1] = 6
-			dst = append(dst, 0, 11, 0, 2, byte(b.Keepalive>>8), byte(b.Keepalive))
+			timeout := max(b.Keepalive, 0)
+			dst = append(dst, 0, 11, 0, 2, byte(timeout>>8), byte(timeout))
 		}
 	}
 	return dst

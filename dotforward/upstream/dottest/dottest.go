@@ -38,7 +38,7 @@ type Behaviour struct {
 	Only  func(q []byte) bool // which queries Fault and Delay are for; nil: all
 	// Address is the last byte of the addresses in answers; 0: it depends on the name.
 	Address byte
-	// Keepalive is announced to who asks (RFC 7828), in units of 100 ms; negative: not at all.
+	// Keepalive is announced to who asks (RFC 7828), in units of 100 ms; 0: nothing is; negative: that of 0.
 	Keepalive int
 	// EachItsRecord writes each answer as a TLS record of its own.
 	EachItsRecord bool
@@ -76,7 +76,7 @@ func NewPlain() *Server { return newServer(nil) }
 
 func newServer(config *tls.Config) *Server {
 	s := &Server{config: config, live: make(map[net.Conn]chan struct{})}
-	s.Behave(Behaviour{Keepalive: -1})
+	s.Behave(Behaviour{})
 	return s
 }
 

@@ -77,8 +77,8 @@ func (s *Server) query(raw net.Conn, out *writer, q []byte) bool {
 	var opts options
 	opts.read(q)
 	s.note(opts)
-	if b.Keepalive < 0 || !opts.keepalive {
-		b.Keepalive = -1
+	if !opts.keepalive {
+		b.Keepalive = 0
 	}
 	send := func(msg []byte) {
 		if b.Delay > 0 {
