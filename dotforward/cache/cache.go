@@ -12,66 +12,10 @@ import (
 	"github.com/whence-project/whence/dotforward/wire"
 )
 
-// Options say how much is kept for how long. The zero value of a field is its default; a negative duration is none at all.
-type Options struct {
-	// MaxBytes bounds all answers and what is needed to find them. Default 64 MiB, which is about 500,000 small answers; counted
-	// in whole MiB, and at least one. Memory is taken as it fills.
-	MaxBytes int64
-	// MinTTL and MaxTTL bound how long an answer is fresh, and the TTLs that clients see. Defaults 0 and 24 h.
-	MinTTL, MaxTTL time.Duration
-	// NegativeMaxTTL bounds the same for answers that say that there is nothing (RFC 2308 section 5). Default 1 h.
-	NegativeMaxTTL time.Duration
-	// FailTTL is how long SERVFAIL, REFUSED and their like are kept (RFC 9520 section 3.2: 1 s to 5 min). Default 5 s, which is also the most.
-	FailTTL time.Duration
-	// StaleFor is how long answers are kept beyond their TTL. Default 24 h (RFC 8767 section 5).
-	StaleFor time.Duration
-	// StaleTTL is the TTL of what has run out, and how long after a failure nobody is told to ask again for a stale answer.
-	// Default 30 s (RFC 8767 sections 4 and 5).
-	StaleTTL time.Duration
-	// PrefetchAt is which part of an answer's life is left when it is asked for again ahead of time, in percent. Default 10;
-	// negative for never.
-	PrefetchAt int
-	// PrefetchHits is how often an answer must have been used for that. Default 2.
-	PrefetchHits int
-}
-
 const (
-	maxFail    = 5 * time.Second
-	tellAgain  = 5   // seconds after which another caller is told to refetch: the first has given up by then
-	maxSubnet  = 255 // bytes of Key.Subnet
-	maxSeconds = 1<<31 - 1
+	tellAgain = 5   // seconds after which another caller is told to refetch: the first has given up by then
+	maxSubnet = 255 // bytes of Key.Subnet
 )
-
-func (o Options) withDefaults() Options {
-	either := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-		*d = max(*d, 0)
-	}
-	either(&o.MinTTL, 0)
-	either(&o.MaxTTL, 24*time.Hour)
-	either(&o.NegativeMaxTTL, time.Hour)
-	either(&o.FailTTL, maxFail)
-	either(&o.StaleFor, 24*time.Hour)
-	either(&o.StaleTTL, 30*time.Second)
-	o.FailTTL = min(o.FailTTL, maxFail)
-	if o.MaxBytes == 0 {
-		o.MaxBytes = 64 << 20
-	}
-	o.MaxBytes = max(o.MaxBytes, shardBytes)
-	if o.PrefetchAt == 0 {
-		o.PrefetchAt = 10
-	}
-	o.PrefetchAt = min(max(o.PrefetchAt, 0), 100)
-	if o.PrefetchHits == 0 {
-		o.PrefetchHits = 2
-	}
-	return o
-}
-
-// seconds is d in whole seconds.
-func seconds(d time.Duration) uint32 { return uint32(min(max(d/time.Second, 0), maxSeconds)) }
 
 // Key is what an answer is the answer to. Keys are compared in whole: no two questions share an answer by chance.
 type Key struct {
@@ -129,8 +73,6 @@ type Cache struct {
 	memory []byte
 
 	minTTL, maxTTL, negTTL, failTTL, staleFor, staleTTL uint32
-
-	flights flights
 }
 
 // New makes an empty cache. It fails if the system gives no memory.
@@ -145,7 +87,6 @@ func New(o Options) (*Cache, error) {
 	if c.memory, c.shards, err = newShards(o.MaxBytes); err != nil {
 		return nil, err
 	}
-	c.flights.init()
 	return c, nil
 }
 
@@ -225,7 +166,7 @@ func (c *Cache) judge(e *entry, age uint32) Hit {
 	case age < e.life:
 		hit.TTL = e.life - age
 		again = uint64(hit.TTL)*100 <= uint64(e.life)*uint64(c.o.PrefetchAt) && int(e.hits) >= c.o.PrefetchHits && e.kind != wire.Failure
-	case e.kind != wire.Failure && age-e.life < c.staleFor:
+	case c.usable(e, age):
 		hit.State, hit.TTL, again = Stale, c.staleTTL, true
 	default:
 		return Hit{}
@@ -235,6 +176,11 @@ func (c *Cache) judge(e *entry, age uint32) Hit {
 		e.retry = age + tellAgain
 	}
 	return hit
+}
+
+// usable reports whether e may still be used at an age, if only for want of something better.
+func (c *Cache) usable(e *entry, age uint32) bool {
+	return age < e.life || e.kind != wire.Failure && age-e.life < c.staleFor
 }
 
 // life is for how many seconds a is fresh, and the bounds of its TTLs; 0 if it is not kept.
@@ -262,12 +208,16 @@ func (c *Cache) life(a *wire.Answer) (life, least, most uint32) {
 func (c *Cache) Put(k *Key, msg []byte, a *wire.Answer, now time.Time, m Meta) bool {
 	life, least, most := c.life(a)
 	n, ok := a.LenWithoutOPT()
-	if life == 0 || !ok || len(k.Subnet) > maxSubnet || !wire.SameQuestion(msg, k.Question) {
+	if life == 0 || len(k.Subnet) > maxSubnet || !wire.SameQuestion(msg, k.Question) {
 		return false
 	}
 	s, h := c.find(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !ok {
+		s.refused++
+		return false
+	}
 	at := now.UnixMilli()
 	if a.Kind == wire.Failure && c.failed(s, h, k, at) {
 		return false
@@ -308,7 +258,7 @@ func (c *Cache) failed(s *shard, h uint32, k *Key, now int64) bool {
 	}
 	e := s.at(off)
 	age := e.age(now)
-	if e.kind == wire.Failure || age >= e.life && age-e.life >= c.staleFor {
+	if e.kind == wire.Failure || !c.usable(e, age) {
 		return false
 	}
 	e.retry = age + max(c.staleTTL, tellAgain)

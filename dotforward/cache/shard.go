@@ -35,6 +35,8 @@ type shard struct {
 	head, tail, used int // used tells a full ring from an empty one
 	entries          int
 
+	flights map[uint32]*Flight // by hash
+
 	hits, stale, misses, puts, evicted, refused uint64
 
 	_ [64]byte // another processor's shard is not in this one's lines
@@ -107,7 +109,7 @@ func (s *shard) place(h uint32, k *Key, size int, now int64) (off int, ok bool) 
 // point has a slot point to off, if need be in place of an entry that was not used, or else of any.
 func (s *shard) point(h uint32, off int) {
 	b := s.bucket(h)
-	victim := -1
+	victim := -1 // one that was not used, if there is one
 	for i, slot := range b {
 		if slot == 0 {
 			b[i] = slotOf(h, off)
