@@ -144,7 +144,7 @@ func TestLife(t *testing.T) {
 			at   time.Duration
 			want State
 		}{
-			{-time.Hour, Fresh}, {0, Fresh}, {tt.fresh - 1, Fresh}, {tt.fresh, Stale}, {tt.stale - 1, Stale}, {tt.stale, Miss},
+			{-time.Hour, Miss}, {-time.Minute, Fresh}, {0, Fresh}, {tt.fresh - 1, Fresh}, {tt.fresh, Stale}, {tt.stale - 1, Stale}, {tt.stale, Miss},
 		} {
 			want := step.want
 			if tt.fresh == 0 || step.at == tt.stale || want == Stale && tt.stale == tt.fresh {

@@ -45,8 +45,17 @@ func entrySize(ttls, subnet, length int) int {
 	return (entryHead + (length+1)&^1 + 2*ttls + subnet + align - 1) &^ (align - 1)
 }
 
-// age is how many whole seconds the entry is old. Clocks that go backwards make it young.
-func (e *entry) age(now int64) uint32 { return uint32(min(max(now-e.stored, 0)/1000, maxSeconds)) }
+// age is how many whole seconds the entry is old. One from the future, since the clock was set back, is as old as can be: nobody
+// knows how old it is. What time servers do to a clock is forgiven.
+func (e *entry) age(now int64) uint32 {
+	ms := now - e.stored
+	if ms < -forgiven {
+		return maxSeconds
+	}
+	return uint32(min(max(ms, 0)/1000, maxSeconds))
+}
+
+const forgiven = 60_000 // ms
 
 // at is the entry at off. The ring has room for a whole head behind its end, so that fillers there can be looked at.
 func (s *shard) at(off int) *entry { return (*entry)(unsafe.Pointer(&s.ring[off])) }

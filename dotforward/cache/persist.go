@@ -139,9 +139,6 @@ func (c *Cache) loadRecord(b []byte, ans *wire.Answer, now time.Time) (rest []by
 	}
 	ans.EDE = ede
 	k.Question = slices.Clone(msg[wire.HeaderLen:ans.QuestionEnd])
-	if stored.After(now) {
-		stored = now
-	}
 	life, _, _ := c.life(ans)
 	e := entry{stored: stored.UnixMilli(), life: life, kind: ans.Kind}
 	if life == 0 || !c.usable(&e, e.age(now.UnixMilli())) {

@@ -106,21 +106,26 @@ func (s *shard) place(h uint32, k *Key, size int, now int64) (off int, ok bool) 
 	return off, true
 }
 
-// point has a slot point to off, if need be in place of an entry that was not used, or else of any.
+// point has a slot point to off, if need be in place of the oldest entry of those that were not used, or else of all.
 func (s *shard) point(h uint32, off int) {
 	b := s.bucket(h)
-	victim := -1 // one that was not used, if there is one
+	victim, least := 0, 2*s.end
 	for i, slot := range b {
 		if slot == 0 {
 			b[i] = slotOf(h, off)
 			return
 		}
-		if victim < 0 && s.at(slot.place()).flags&flagUsed == 0 {
-			victim = i
+		place := slot.place()
+		rank := place - s.tail // how long it has to go yet
+		if rank < 0 {
+			rank += s.end
 		}
-	}
-	if victim < 0 {
-		victim = int(h>>placeBits) % ways
+		if s.at(place).flags&flagUsed != 0 {
+			rank += s.end
+		}
+		if rank < least {
+			victim, least = i, rank
+		}
 	}
 	s.forget(b[victim].place())
 	s.evicted++

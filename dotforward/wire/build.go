@@ -17,9 +17,10 @@ func Reply(buf, query []byte, q *Query, rcode uint16) []byte {
 	return msg
 }
 
-// Query builds a query for q's question in buf[:0], with ID 0: recursion desired, CD as the client had it, and AD set, so that what
-// the server validated is known for every client that asks later. Letters are in lower case. An OPT record may be appended.
-func (q *Query) Query(buf []byte) []byte {
+// Ask builds a query for q's question in buf[:0], to be sent to a server: ID 0, recursion desired, CD as the client had it, and AD
+// set, so that what the server validated is known for every client that asks later. Letters are in lower case. An OPT record may
+// be appended.
+func Ask(buf []byte, q *Query) []byte {
 	msg := append(buf[:0], 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)
 	setFlags(msg, FlagRD|FlagAD|q.Flags&FlagCD)
 	return append(msg, q.Key()...)
@@ -63,7 +64,7 @@ func AppendANY(msg []byte, ttl uint32) []byte {
 
 // AppendSOA appends to the authority section of msg, which must have no additional section yet, a SOA record that lets clients keep
 // NXDOMAIN or an empty answer for ttl seconds (RFC 2308 section 3). It stands for a zone that nobody runs: its name is the
-// question's, its server and mailbox are the root (RFC 7505's way to say nowhere).
+// question's, its server and mailbox are the root, which is nowhere.
 func AppendSOA(msg []byte, ttl uint32) []byte {
 	addCount(msg, nscount, 1)
 	msg = appendFixed(msg, TypeSOA, ClassIN, ttl, 2+5*4)

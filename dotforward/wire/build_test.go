@@ -86,9 +86,9 @@ func TestAppendOPT(t *testing.T) {
 	}
 }
 
-func TestQueryBuild(t *testing.T) {
+func TestAsk(t *testing.T) {
 	in := query(t, "WWW.example.org.", dns.TypeA, edns("subnet:00011800c00002"), func(m *dns.Msg) { m.RecursionDesired, m.CheckingDisabled = false, true })
-	msg := AppendOPT(parsed(t, in).Query(nil), &OPT{UDPSize: 1232, DO: true, AskKeepalive: true, Block: 128})
+	msg := AppendOPT(Ask(nil, parsed(t, in)), &OPT{UDPSize: 1232, DO: true, AskKeepalive: true, Block: 128})
 	m := unpack(t, msg)
 	if m.Id != 0 || !m.RecursionDesired || !m.AuthenticatedData || !m.CheckingDisabled || m.Question[0].Name != "www.example.org." || len(msg) != 128 {
 		t.Errorf("%d bytes: %v", len(msg), m)
@@ -115,6 +115,24 @@ func TestReaddress(t *testing.T) {
 		if got.Id != asked.Id || got.Question[0] != asked.Question[0] || got.RecursionDesired != asked.RecursionDesired ||
 			got.CheckingDisabled != asked.CheckingDisabled || got.AuthenticatedData != tt.ad || len(got.Answer) != 1 || !got.Response {
 			t.Errorf("%v\n%v", asked, got)
+		}
+	}
+}
+
+func TestUDPLimit(t *testing.T) {
+	var q Query
+	for _, tt := range []struct {
+		change func(*dns.Msg)
+		want   int
+	}{
+		{func(*dns.Msg) {}, 512},
+		{func(m *dns.Msg) { m.SetEdns0(100, false) }, 512},
+		{func(m *dns.Msg) { m.SetEdns0(800, false) }, 800},
+		{func(m *dns.Msg) { m.SetEdns0(4096, false) }, 1232},
+	} {
+		ParseQuery(query(t, "a.test.", 1, tt.change), &q)
+		if got := q.UDPLimit(1232); got != tt.want {
+			t.Errorf("%d, want %d", got, tt.want)
 		}
 	}
 }

@@ -64,6 +64,9 @@ func (q *Query) Key() []byte { return q.key[:q.keyLen] }
 // question.
 func (q *Query) Name() []byte { return q.key[:q.keyLen-4] }
 
+// UDPLimit is how long a reply over UDP may be where most is what is sent at all: 512 bytes without EDNS (RFC 1035 section 4.2.1).
+func (q *Query) UDPLimit(most int) int { return min(max(int(q.EDNS.UDPSize), 512), most) }
+
 // The counts of queries without and with an OPT record, the only ones seen in practice.
 const (
 	plainCounts = 1 << 48
