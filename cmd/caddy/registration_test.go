@@ -265,6 +265,36 @@ var behaviours = []string{"", "free-", "reserved-", "throttle-", "throttledate-"
 	"cut-", "error-", "empty-", "flaky-", "big-", "gzip-", "bomb-", "loop-", "loopself-", "loopfar-", "private-", "lead-", "nofinalnewline-",
 	"html404-", "notjson-", "othername-", "latin1-", "eucjp-", "iso2022jp-", "euckr-", "gbk-", "big5-", "koi8r-"}
 
+// TestRegistrationOfThinRegistries has registries that tell who the registrar is and no more, over both protocols.
+func TestRegistrationOfThinRegistries(t *testing.T) {
+	registries := []registryfarm.Registry{
+		{Name: "thin", Suffixes: []string{"com"}, RDAP: true, Thin: true, Registrar: "sells"},
+		{Name: "old", Suffixes: []string{"de"}, WHOIS: true, Thin: true, Registrar: "sells"},
+		{Name: "sells", RDAP: true, WHOIS: true},
+	}
+	for _, option := range []string{"", "registrar"} {
+		_, c, f := startRegistries(t, registries, option)
+		for _, name := range []string{"tulip.com", "tulip.de"} {
+			want, _, _ := f.Expected(name)
+			k := lookup(t, c, name)
+			contact := k.field("registrant_organization")
+			if k.Created != want.Created.Format(time.RFC3339) || k.Registrar != want.Registrar || (contact != "") != (option != "") {
+				t.Errorf("%q: %s: %+v, want %+v", option, name, k, want)
+			}
+			if option != "" && contact != want.Registrant.Organization {
+				t.Errorf("%s: registrant %q, want %q", name, contact, want.Registrant.Organization)
+			}
+			body := mustFetch(t, c, "/WHOIS/"+name)
+			if second := strings.Contains(body, `"sec_whois_server": ""`); second != (option == "") || !strings.Contains(body, `"flag": 1`) {
+				t.Errorf("%q: WHOIS-API: %s", option, body)
+			}
+		}
+		if n := f.Counts("sells").Queries; (n == 2) != (option != "") || option == "" && n != 0 {
+			t.Errorf("%q: the registrar was asked %d times", option, n)
+		}
+	}
+}
+
 // TestRegistrationKeepsToLimits has a registry that counts, and a list that is longer than it allows at once.
 func TestRegistrationKeepsToLimits(t *testing.T) {
 	registries := []registryfarm.Registry{{Name: "strict", Suffixes: []string{"com"}, RDAP: true, WHOIS: true, Limit: registryfarm.PerAddress(10, time.Second)}}

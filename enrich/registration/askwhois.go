@@ -29,8 +29,8 @@ func (s *Source) askWhois(f *flight, operator string, server whoisclient.Server,
 
 // followWhois asks the server that the registry names. What it does not tell leaves the answer as the registry gave it.
 func (s *Source) followWhois(f *flight, server whoisclient.Server, key string, a *Answer, raw *Raw) {
-	next, err := whoisclient.ParseServer(a.WhoisServer)
-	if err != nil || a.WhoisServer == "" || strings.EqualFold(next.Host, server.Host) {
+	next, ok := whoisclient.Referral(raw.Text)
+	if !ok || next.Addr() == server.Addr() {
 		return
 	}
 	more, text, p := s.whoisOnce(f, s.opt.Manners.Operator(next.Host), next, key)

@@ -21,6 +21,9 @@ const (
 	Failed                       // the server did not answer, or not sensibly
 )
 
+// asked is why an operator is paused who said for how long.
+const asked = "asked to be left alone"
+
 const (
 	maxWait      = 24 * time.Hour // a reply that asks for more is taken to ask for this
 	leastBackoff = time.Second    // chance may not make an operator be asked again in the same breath
@@ -68,7 +71,7 @@ func (m *Manners) throttled(t *Turn, wait time.Duration, now int64) {
 		c.throttles++
 		c.throttledAt = now
 	}
-	why := "asked to be left alone"
+	why := asked
 	if wait <= 0 {
 		why = "answers no more queries"
 		wait = m.backoff(m.opt.BackoffBase, m.opt.BackoffMax, c.throttles)
@@ -78,15 +81,8 @@ func (m *Manners) throttled(t *Turn, wait time.Duration, now int64) {
 		return
 	}
 	c.paused, c.why = until, why
-	for i := range c.quotas {
-		c.quotas[i].drain(until)
-	}
-	for i := len(t.op.queue) - 1; i >= 0; i-- {
-		w := t.op.queue[i]
-		if err := m.late(t.op, w, w.priority(), 1, now); err != nil {
-			t.op.dismiss(i, err)
-		}
-	}
+	c.drain(until)
+	m.dismissLate(t.op, now)
 }
 
 // backoff is a random time of at most base the first time, twice that the second, up to most.
@@ -138,12 +134,7 @@ func (m *Manners) failed(t *Turn, now int64) {
 	b.opens++
 	b.probe = nil
 	b.until = now + int64(m.backoff(m.opt.BreakerBase, m.opt.BreakerMax, b.opens))
-	for i := len(t.op.queue) - 1; i >= 0; i-- {
-		if t.op.queue[i].Server == t.server {
-			m.count(t.op, func(c *Counts) { c.Broken++ })
-			t.op.dismiss(i, &BrokenError{Server: t.server, Until: m.time(b.until)})
-		}
-	}
+	m.dismissBroken(t.op, t.server, b)
 }
 
 // newBreaker remembers a server of op, in place of the one that failed longest ago where there are too many.

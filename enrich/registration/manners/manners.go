@@ -6,6 +6,7 @@
 //   - What servers say is learnt: an operator who asks to wait is left alone until then, one who says no more than "too often" for
 //     a random time that grows (exponential back-off with full jitter). A server that does not work is left alone too, and
 //     then tried with a single query (a circuit breaker).
+//   - What is used up and what was learnt can be kept over a restart, see [Manners.Save].
 //
 // Nothing runs in the background, and nobody's goroutine but those of who waits.
 package manners
@@ -61,12 +62,14 @@ type Manners struct {
 	start  time.Time
 	table  atomic.Pointer[table]
 	random func(most time.Duration) time.Duration // from 0 up to but without most
+	id     uint64                                 // tells what this Manners saved from what others did
 
 	mu        sync.Mutex
 	opt       Options
 	operators map[string]*operator
 	sweepAt   int // so many operators have those forgotten that are at rest
 	totals    Counts
+	restored  saveID // what was restored last
 }
 
 // New makes a Manners.
@@ -74,6 +77,7 @@ func New(o Options) *Manners {
 	m := &Manners{
 		operators: make(map[string]*operator), sweepAt: 64,
 		random: func(most time.Duration) time.Duration { return rand.N(most) },
+		id:     max(rand.Uint64(), 1),
 	}
 	o.setDefaults()
 	m.opt = o

@@ -97,8 +97,23 @@ func (c *client) inherit(old *client, now int64) {
 	if old.paused > c.paused {
 		c.paused, c.why = old.paused, old.why
 	}
-	c.throttles = max(c.throttles, old.throttles)
-	c.throttledAt = max(c.throttledAt, old.throttledAt)
+	if c.paused > now {
+		c.drain(c.paused)
+	}
+	if old.throttles > 0 {
+		if c.throttles == 0 {
+			c.throttledAt = old.throttledAt
+		}
+		c.throttles = max(c.throttles, old.throttles)
+		c.throttledAt = max(c.throttledAt, old.throttledAt)
+	}
+}
+
+// drain has c come back from a pause without a burst.
+func (c *client) drain(until int64) {
+	for i := range c.quotas {
+		c.quotas[i].drain(until)
+	}
 }
 
 // readyAt is when the k-th query from now on, of priority p, may be asked at the earliest, k from 1.
@@ -185,16 +200,22 @@ func (op *operator) restAt(forget time.Duration) int64 {
 		}
 	}
 	for _, c := range op.clients {
-		t = max(t, c.paused)
-		if c.throttles > 0 {
-			t = max(t, max(c.paused, c.throttledAt)+int64(forget))
-		}
-		for i := range c.quotas {
-			t = max(t, c.quotas[i].restAt())
-		}
+		t = max(t, c.restAt(forget))
 	}
 	for _, b := range op.servers {
 		t = max(t, b.restAt(forget))
+	}
+	return t
+}
+
+// restAt is from when on there is nothing to remember of c, apart from what is under way.
+func (c *client) restAt(forget time.Duration) int64 {
+	t := c.paused
+	if c.throttles > 0 {
+		t = max(t, max(c.paused, c.throttledAt)+int64(forget))
+	}
+	for i := range c.quotas {
+		t = max(t, c.quotas[i].restAt())
 	}
 	return t
 }

@@ -177,6 +177,26 @@ func (op *operator) dismiss(i int, err error) {
 	op.queue = slices.Delete(op.queue, i, i+1)
 }
 
+// dismissLate tells those who wait for op whom his wish to be left alone makes too late.
+func (m *Manners) dismissLate(op *operator, now int64) {
+	for i := len(op.queue) - 1; i >= 0; i-- {
+		w := op.queue[i]
+		if err := m.late(op, w, w.priority(), 1, now); err != nil {
+			op.dismiss(i, err)
+		}
+	}
+}
+
+// dismissBroken tells those who wait for a server whose breaker has opened.
+func (m *Manners) dismissBroken(op *operator, server string, b *breaker) {
+	for i := len(op.queue) - 1; i >= 0; i-- {
+		if op.queue[i].Server == server {
+			m.count(op, func(c *Counts) { c.Broken++ })
+			op.dismiss(i, &BrokenError{Server: server, Until: m.time(b.until)})
+		}
+	}
+}
+
 // dispatch gives the turns that can be given, and sees to it that somebody comes back for the next. The lock is held, as for all of
 // the below.
 func (m *Manners) dispatch(op *operator, now int64) {

@@ -168,7 +168,12 @@ func (q *quota) add(old *quota, now int64) {
 	switch {
 	case q.rate.IsZero():
 	case !q.isWindow():
-		q.full = min(max(q.full, now)+times(q.interval(), old.count(now)), now+q.tolerance()+q.interval())
+		missing := times(q.interval(), old.count(now))
+		empty := now + q.tolerance() + q.interval()
+		if q.rate == old.rate { // to the fraction of a token, and as empty as a pause has left it
+			missing, empty = max(old.full-now, 0), max(empty, old.full)
+		}
+		q.full = max(q.full, min(max(q.full, now)+missing, empty))
 	case old.isWindow():
 		q.marks = append(q.marks, old.marks...)
 		q.used += old.used
