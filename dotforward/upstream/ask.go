@@ -2,13 +2,15 @@ package upstream
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
 
 const (
 	firstPause = 100 * time.Millisecond // after all servers failed, before they are tried again; doubled each time
-	mostPause  = 250 * time.Millisecond
+	mostPause  = 200 * time.Millisecond
+	mostBroken = 6 // connections that may be lost under a query; it may be what breaks them
 	mostAgain  = 2 // times that a query is moved to another connection of the same server, without a pause
 )
 
@@ -28,6 +30,7 @@ type ask struct {
 	tried    uint64 // servers of this round
 	extra    int    // attempts beside those of the policy, since those are slow
 	again    int
+	broken   int // connections that were lost under it
 	rounds   int
 	paused   bool
 	replies  []Reply // usable ones, for a quorum
@@ -39,7 +42,7 @@ type ask struct {
 	err      error
 
 	attemptsArray [2]attempt
-	frameArray    [256]byte
+	frameArray    [2 + paddedTo]byte // most queries are no longer
 }
 
 // attempt is an ask at one server.
@@ -105,7 +108,9 @@ func (a *ask) settle(t int64) {
 	case a.p.allDown():
 		a.finish(nil, nil, because(ErrDown, a.fault))
 	default:
-		again := t + int64(min(firstPause<<min(a.rounds, 8), mostPause))
+		// Nearly: what broke together does not come back together, so that a query that breaks connections is found alone.
+		pause := min(firstPause<<min(a.rounds, 8), mostPause)
+		again := t + int64(pause/2+rand.N(pause))
 		if again < a.deadline {
 			a.rounds++
 			a.paused, a.tried, a.extra = true, 0, 0
@@ -193,7 +198,7 @@ func (a *ask) judge(c *conn, reply []byte) {
 	switch {
 	case a.once:
 		a.finish(reply, c.s, nil)
-	case !usable(reply, true):
+	case !usable(reply):
 		if a.fallback.Msg == nil {
 			a.fallback = Reply{c.s, append([]byte(nil), reply...)}
 		}
@@ -219,6 +224,9 @@ func (a *ask) lost(s *Server, c *conn, id uint16, err error, again bool) {
 		a.mu.Unlock()
 		return
 	}
+	if again {
+		a.broken++
+	}
 	a.moveOn(s, err, again && at.live, 0)
 }
 
@@ -242,10 +250,14 @@ func (a *ask) moveOn(s *Server, err error, again bool, avoid uint64) {
 		a.again++
 		a.tried &^= a.p.bit(s)
 	}
-	if !a.once && !a.paused {
-		a.launch(t, avoid)
+	if a.broken >= mostBroken {
+		a.giveBest(because(ErrBroken, err))
+	} else {
+		if !a.once && !a.paused {
+			a.launch(t, avoid)
+		}
+		a.settle(t)
 	}
-	a.settle(t)
 	a.unlock()
 }
 

@@ -100,6 +100,62 @@ func TestOutOfOrder(t *testing.T) {
 	})
 }
 
+// A server that wants every connection closed after the first answer gets that, and all its queries answered.
+func TestNoKeepalive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, 1, PoolOptions{}, func(o *Options) { o.MaxInFlight = 10 })
+		defer f.end()
+		f.fakes[0].Behave(dottest.Behaviour{Keepalive: -1, Delay: 10 * time.Millisecond})
+		var waiting []<-chan result
+		for i := range 200 {
+			waiting = append(waiting, f.start(query(fmt.Sprintf("n%d.test", i), uint16(i)), inTime))
+		}
+		for _, w := range waiting {
+			if r := <-w; r.err != nil || r.took > time.Second {
+				t.Fatal(r)
+			}
+		}
+	})
+}
+
+// A server that goes silent just after it asked us to leave loses no query either.
+func TestSilentWhileLeaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, 1, PoolOptions{}, nil)
+		defer f.end()
+		f.fakes[0].Behave(dottest.Behaviour{Fault: dottest.Silent, Keepalive: -1, Only: named("lost")})
+		lost := f.start(query("lost.test", 1), inTime)
+		f.ask("a.test", inTime)
+		f.fakes[0].Behave(dottest.Behaviour{})
+		if r := <-lost; r.err != nil || r.took > DefaultSilence+250*time.Millisecond {
+			t.Error(r)
+		}
+	})
+}
+
+// A query that breaks each connection is given up before its deadline, and takes no other with it.
+func TestPoison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, 1, PoolOptions{}, nil)
+		defer f.end()
+		f.fakes[0].Behave(dottest.Behaviour{Fault: dottest.Reset, Only: named("poison")})
+		var others []<-chan result
+		poison := f.start(query("poison.test", 1), inTime)
+		for i := range 200 {
+			others = append(others, f.start(query(fmt.Sprintf("n%d.test", i), uint16(i)), inTime))
+			time.Sleep(10 * time.Millisecond)
+		}
+		if r := <-poison; !errors.Is(r.err, ErrBroken) || r.took > 2*time.Second {
+			t.Error(r)
+		}
+		for _, w := range others {
+			if r := <-w; r.err != nil {
+				t.Error(r)
+			}
+		}
+	})
+}
+
 // A second connection is opened when the first is half full, no third, and what finds no room waits.
 func TestManyInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 const (
 	attemptDelay = 250 * time.Millisecond // RFC 8305 §5: the next address is tried when the last has not answered for so long
 	firstBackoff = 50 * time.Millisecond  // before a connection is tried again; doubled each time
-	mostBackoff  = 250 * time.Millisecond // soon the server is down, and the probes have a back-off of their own
+	mostBackoff  = 100 * time.Millisecond // soon the server is down, and the probes have a back-off of their own
 )
 
 // NewDoT is a server that is asked over TLS (RFC 7858), TLS 1.2 at least. It connects when it is first asked, or warmed.

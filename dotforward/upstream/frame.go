@@ -12,6 +12,7 @@ const (
 	mostECS    = 24   // a client subnet option with a whole IPv6 address (RFC 7871 §6)
 	udpSize    = 1232 // what we say that we take over UDP: no fragments on any link (DNS flag day 2020)
 
+	flagTC          = 0x02 // in the third byte of a message
 	typeOPT         = 41
 	optionECS       = 8  // RFC 7871
 	optionKeepalive = 11 // RFC 7828

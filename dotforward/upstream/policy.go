@@ -16,8 +16,9 @@ const (
 	quorum
 )
 
-// Policy is which servers of a pool a query goes to, and which reply wins. Whatever it is, a server that fails or says SERVFAIL
-// or REFUSED is followed by the next while there is one; such a reply is only given to the caller when nobody has a better one.
+// Policy is which servers of a pool a query goes to, and which reply wins. Whatever it is, a server that fails, or says SERVFAIL,
+// REFUSED, NOTIMP or FORMERR, is followed by the next while there is one; such a reply is only given to the caller when nobody has a
+// better one.
 // The zero Policy is [Sequential].
 type Policy struct {
 	kind  policyKind
@@ -95,21 +96,22 @@ func (p *Pool) pick(a *ask, avoid uint64) int {
 	return best
 }
 
-// usable reports whether a reply may win: SERVFAIL and REFUSED say more about the server than about the name, and what is
-// truncated on a stream is no answer.
-func usable(reply []byte, stream bool) bool {
+// DNS response codes (RFC 1035 §4.1.1) that say more about the server than about the name. The query was well-formed.
+const (
+	rcodeFormErr  = 1
+	rcodeServFail = 2
+	rcodeNotImp   = 4
+	rcodeRefused  = 5
+)
+
+// usable reports whether a reply may win. What is truncated on a stream is no answer.
+func usable(reply []byte) bool {
 	switch rcode(reply) {
-	case rcodeServFail, rcodeRefused:
+	case rcodeFormErr, rcodeServFail, rcodeNotImp, rcodeRefused:
 		return false
 	}
-	return !stream || reply[2]&flagTC == 0
+	return reply[2]&flagTC == 0
 }
-
-const (
-	rcodeServFail = 2
-	rcodeRefused  = 5
-	flagTC        = 0x02
-)
 
 // agreed is the place of the first reply that enough others agree with, -1 if there is none.
 func (p Policy) agreed(replies []Reply) int {

@@ -93,8 +93,8 @@ func NewPool(o PoolOptions, servers ...*Server) (*Pool, error) {
 
 // Ask asks q, a query in wire form of which nothing is kept, and returns at once. done is called exactly once, at the latest
 // some 20 ms after the deadline: with a reply as the server sent it but for the ID, which is q's, and the server that it came
-// from; or with an error: [ErrTimeout], [ErrDown], [ErrOverload], [ErrQuery], [ErrClosed], [*DisagreeError]. A reply may be SERVFAIL
-// or REFUSED if no server said better. It may have an OPT record though q has none, with padding and keepalive, which end here
+// from; or with an error: [ErrTimeout], [ErrDown], [ErrBroken], [ErrOverload], [ErrQuery], [ErrClosed],
+// [*DisagreeError]. A reply may be SERVFAIL or the like (see [Policy]), or truncated, if no server said better. It may have an OPT record though q has none, with padding and keepalive, which end here
 // (RFC 6891 §6.1.1).
 //
 // done is called by the goroutine that read the reply, by a timer, or (errors only) before Ask returns. It must not block; it

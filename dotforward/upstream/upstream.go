@@ -25,6 +25,8 @@ var (
 	ErrTimeout = errors.New("no upstream server answered in time")
 	// ErrDown is for a pool without a server that is up; it is known at once. The last fault is wrapped beside it.
 	ErrDown = errors.New("no upstream server is up")
+	// ErrBroken is for a query under which connections break, again and again. The last fault is wrapped beside it.
+	ErrBroken = errors.New("connections to the upstream servers break")
 	// ErrClosed is for queries to what was closed.
 	ErrClosed = errors.New("the upstream is closed")
 
