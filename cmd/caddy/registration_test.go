@@ -137,7 +137,7 @@ func TestRegistrationAtEveryDoor(t *testing.T) {
 		if body := mustFetch(t, c, "/domain/creation_date/registrar/"+name); body != want.Created.Format(time.DateTime)+"; "+want.Registrar+"; " {
 			t.Errorf("format A: %q", body)
 		}
-		out, err = exec.Command("curl", "-sS", "--unix-socket", s.path("site.sock"), "http://localhost/WHOIS/"+name).Output()
+		out, err = exec.Command("curl", "-sS", "--unix-socket", s.path("site"), "http://localhost/WHOIS/"+name).Output()
 		var api struct {
 			Flag     int
 			Created  string `json:"creation_date"`

@@ -45,7 +45,7 @@ func TestPrinting(t *testing.T) {
 func TestFailuresSayWhy(t *testing.T) {
 	s := newStand(t)
 	for _, script := range []string{
-		"echo no such file >&2; exit 1", "echo no such file >&2; echo 127.0.0.1", "exec 1>&-; echo no such file >&2; exec sleep 60",
+		"echo no such file >&2; exit 1", "echo no such file >&2; echo 127.0.0.1", "echo no such file >&2; exec 1>&-; exec sleep 60",
 	} {
 		if _, err := s.Printing("bad", exec.Command("sh", "-c", script)); err == nil || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("%q: %v, want an error with what it said", script, err)
