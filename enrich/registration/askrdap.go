@@ -59,6 +59,7 @@ func (s *Source) rdapOnce(f *flight, operator, host, url string) (*rdap.Response
 	defer cancel()
 	resp, err := s.opt.RDAP.Get(rdap.WithSource(ctx, turn.Source()), url)
 	if err == nil {
+		s.reached(true)
 		turn.Done(manners.Outcome{Kind: manners.OK})
 		s.counts.asked(viaRDAP, whoisreply.Registered.String())
 		return resp, nil
@@ -66,6 +67,9 @@ func (s *Source) rdapOnce(f *flight, operator, host, url string) (*rdap.Response
 	var e *rdap.Error
 	if !errors.As(err, &e) {
 		e = &rdap.Error{Kind: rdap.Network, Err: err}
+	}
+	if s.ctx.Err() == nil {
+		s.reached(e.Kind != rdap.Timeout && e.Kind != rdap.Network)
 	}
 	outcome, p := s.rdapProblem(operator, host, e)
 	turn.Done(outcome)

@@ -54,6 +54,11 @@ func (s *Source) whoisOnce(f *flight, operator string, server whoisclient.Server
 	reply, err := s.opt.Whois.Ask(ctx, server, key)
 	r := whoisreply.Parse(reply.Text, key)
 	s.counts.asked(viaWhois, outcomeOf(r.Class, err))
+	if err == nil {
+		s.reached(true)
+	} else if fault := whoisProblem(server.Host, err).fault; s.ctx.Err() == nil {
+		s.reached(fault != Timeout && fault != Unreachable)
+	}
 	switch {
 	case r.Class == whoisreply.Throttled || r.Class == whoisreply.Blocked:
 		wait := r.Wait

@@ -75,6 +75,8 @@ type Source struct {
 	running  sync.WaitGroup
 	progress atomic.Pointer[Progress]
 	arrived  atomic.Bool // those files have been fetched
+
+	unreached atomic.Int32 // servers that could not be reached since one was
 }
 
 // New makes a source. Nothing is asked before [Source.Open].
@@ -119,8 +121,27 @@ func (o *Options) setDefaults() {
 // SetLogger has the source log to l from now on.
 func (s *Source) SetLogger(l *zap.Logger) { s.log.Store(l) }
 
-// Patience is how long a query is held up for a registry.
-func (s *Source) Patience() time.Duration { return s.opt.Wait }
+// Patience is how long a query is held up for a registry: not at all where none can be reached, as behind a firewall that lets
+// nothing out. Then every new name would be held up, and a log pipeline with it.
+func (s *Source) Patience() time.Duration {
+	if s.unreached.Load() >= unreachable {
+		return 0
+	}
+	return s.opt.Wait
+}
+
+// unreachable is how many failures in a row, of any servers, mean that it is not the servers.
+const unreachable = 8
+
+// reached takes in that a server answered, or could not be reached.
+func (s *Source) reached(ok bool) {
+	switch {
+	case !ok && s.unreached.Add(1) == unreachable:
+		s.log.Load().Warn("no registry can be reached: queries are not held up for them until one can")
+	case ok && s.unreached.Load() > 0 && s.unreached.Swap(0) >= unreachable:
+		s.log.Load().Info("registries can be reached again")
+	}
+}
 
 // Open takes the bootstrap files that the cache has and starts what runs in the background: refreshing them, sweeping the cache,
 // and preloading. It asks nobody itself.

@@ -1,15 +1,22 @@
 package registration
 
 import (
+	"context"
 	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/registration/bootstrap"
+	"github.com/whence-project/whence/enrich/registration/manners"
 	"github.com/whence-project/whence/enrich/registration/rdap"
+	"github.com/whence-project/whence/enrich/registration/whoisclient"
 )
 
 func TestDiscreetQueriesAreNotAskedInClearText(t *testing.T) {
@@ -107,5 +114,27 @@ func TestDiscreetQueriesAreAskedOverHTTPS(t *testing.T) {
 	_, chain := newSource(t, Options{RDAP: &rdap.Client{HTTP: rdap.NewHTTPClient(nil, roots)}}, suffix(server.URL+"/", whois))
 	if r := lookup(chain, enrich.Query{Discreet: true}); r.Found() || u.all() != "rdap" {
 		t.Errorf("asked %s: %s", u.all(), r.AppendJSON(nil))
+	}
+}
+
+// TestNobodyIsHeldUpWhereNoRegistryCanBeReached has a machine that nothing leaves.
+func TestNobodyIsHeldUpWhereNoRegistryCanBeReached(t *testing.T) {
+	s, chain := newSource(t, Options{Wait: time.Second}, suffix("", &whoisclient.Server{Host: "127.0.0.1", Port: 1}))
+	away := errors.New("network is unreachable")
+	s.opt.Whois.Dial = func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: away}
+	}
+	for i := range 2 * unreachable {
+		if want := map[bool]time.Duration{true: time.Second}[i < unreachable]; s.Patience() != want && i != unreachable {
+			t.Errorf("after %d failures: patience %v, want %v", i, s.Patience(), want)
+		}
+		q := enrich.Query{Subject: enrich.DomainOf(fmt.Sprintf("name%d.test", i)), Insist: true}
+		if r := lookup(chain, q); r.Found() {
+			t.Fatalf("%s", r.AppendJSON(nil))
+		}
+		s.opt.Manners.Configure(manners.Options{Default: manners.NoLimit(), BreakerFailures: 1000})
+	}
+	if s.reached(true); s.Patience() != time.Second {
+		t.Errorf("when one answers again: patience %v", s.Patience())
 	}
 }
