@@ -161,6 +161,28 @@ func TestQuotaInherit(t *testing.T) {
 	}
 }
 
+// The same settings find a bucket exactly as it was: however often they are read, it fills as fast as ever.
+func TestQuotaInheritSame(t *testing.T) {
+	rates := []limit.Rate{bucket(1, 2)}
+	q := newQuotas(rates)
+	q[0].take(0)
+	q[0].take(0)
+	for now := int64(0); now < int64(time.Second); now += int64(time.Second) / 7 {
+		next := newQuotas(rates)
+		inherit(next, q, now)
+		q = next
+	}
+	if at := q[0].at(1, int64(time.Second)/2); at != int64(time.Second) {
+		t.Errorf("the next token comes after %v", time.Duration(at))
+	}
+	q[0].drain(int64(minute))
+	next := newQuotas(rates)
+	inherit(next, q, int64(time.Second))
+	if next[0].full != q[0].full {
+		t.Errorf("what a pause had emptied until %v is so until %v", time.Duration(q[0].full), time.Duration(next[0].full))
+	}
+}
+
 func TestInheritMostLike(t *testing.T) {
 	old := newQuotas([]limit.Rate{window(5, time.Second), window(1000, day), bucket(1, 10)})
 	for range 3 {
