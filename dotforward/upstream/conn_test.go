@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,19 +261,16 @@ func TestRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, 1, PoolOptions{}, nil)
 		defer f.end()
-		stop := make(chan struct{})
+		var stop atomic.Bool
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		var worst time.Duration
 		n := 0
 		for i := range 64 {
 			wg.Go(func() {
-				for k := 0; ; k++ {
-					select {
-					case <-stop:
-						return
-					case <-time.After(50 * time.Millisecond):
-					}
+				for k := 0; !stop.Load(); k++ {
+					// Not time.After: channel timers of a bubble run on any thread, which crashed the race detector (Go 1.26).
+					time.Sleep(100 * time.Millisecond)
 					r := f.ask(fmt.Sprintf("n%d.c%d.test", k, i), inTime)
 					if r.err != nil {
 						t.Error(r)
@@ -291,10 +289,10 @@ func TestRestarts(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			f.fakes[0].Start()
 		}
-		close(stop)
+		stop.Store(true)
 		wg.Wait()
 		t.Logf("%d queries, at most %v", n, worst)
-		if n < 10000 || worst > 2*time.Second {
+		if n < 6000 || worst > 2*time.Second {
 			t.Errorf("%d queries, at most %v", n, worst)
 		}
 	})
