@@ -12,7 +12,8 @@ import (
 
 // Many at once, in real time, for the race detector.
 func TestRace(t *testing.T) {
-	m := New(Options{Default: Limit{Rates: []limit.Rate{{Events: 20_000, Per: time.Second, Burst: 50}}, Concurrent: 4}, QueueLen: 64})
+	o := Options{Default: Limit{Rates: []limit.Rate{{Events: 20_000, Per: time.Second, Burst: 50}}, Concurrent: 4}, QueueLen: 64}
+	m, other := New(o), New(o)
 	var wg sync.WaitGroup
 	for g := range 32 {
 		wg.Go(func() {
@@ -29,6 +30,12 @@ func TestRace(t *testing.T) {
 				if cancel(); r.IntN(50) == 0 {
 					m.Configure(Options{Default: Limit{Rates: []limit.Rate{{Events: 20_000, Per: time.Second, Burst: 50}}, Concurrent: 4}})
 					m.Status()
+					if err := other.Restore(m.Save()); err != nil {
+						t.Error(err)
+					}
+					if err := m.Restore(other.Save()); err != nil {
+						t.Error(err)
+					}
 					m.Paused(req.Operator, req.Server)
 				}
 			}

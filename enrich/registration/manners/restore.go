@@ -20,9 +20,10 @@ const (
 // since, and whoever waits and is too late now is told so. What is over is dropped. Limits, and what counts as one client, may
 // have changed in between, see [Manners.Configure].
 //
-// Times are those of the machine's clock. Where it has been set back, so that b is from the future, b counts as saved just now: pauses
-// and used up limits then last longer, but never longer than they did when they were saved. What this Manners saved itself and what it
-// restored last is known already, and changes nothing. So does what is no save of this version, which is an error.
+// Times are those of the machine's clock, so that one that is set forward makes them pass sooner. Where it has been set back, so that
+// b is from the future, b counts as saved just now: pauses and used up limits then last longer, but never longer than they had to when
+// they were saved. What this Manners saved itself and what it restored last is known already, and changes nothing. What is no save of
+// this version changes nothing either, and is an error.
 func (m *Manners) Restore(b []byte) error {
 	s, err := parseSaved(b)
 	if err != nil {

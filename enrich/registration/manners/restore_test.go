@@ -2,12 +2,184 @@ package manners
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/whence-project/whence/internal/limit"
 )
+
+// What has been used up already is not forgotten for what was saved, nor the other way round; and no save counts twice.
+func TestRestoreMerges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before, m := one(0, window(100, day), bucket(1, 50)), one(0, window(100, day), bucket(1, 50))
+		for range 10 {
+			take(t, before, "a.test").Done(Outcome{})
+		}
+		for range 5 {
+			take(t, before, "b.test").Done(Outcome{Kind: Failed})
+		}
+		take(t, m, "a.test").Done(Outcome{Kind: Throttled, Wait: minute})
+		check := func(what string, b []byte, want ...int) {
+			t.Helper()
+			if err := m.Restore(b); err != nil {
+				t.Fatal(err)
+			}
+			if got := m.Status()[0].Clients[0].Used; !slices.Equal(got, want) {
+				t.Errorf("%s: %v used, want %v", what, got, want)
+			}
+		}
+		early := m.Save()
+		b := before.Save()
+		check("both", b, 16, 60+49)
+		check("the same again", b, 16, 60+49)
+		check("its own", m.Save(), 16, 60+49)
+		check("its own, older", early, 16, 60+49)
+		if s := m.Status()[0]; s.Clients[0].PausedUntil.IsZero() || len(s.Servers) != 1 || s.Servers[0].Failures != 5 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// Those who wait already learn what was restored.
+func TestRestoreWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before, m := one(0, limit.Rate{}), one(1, limit.Rate{})
+		for range 5 {
+			take(t, before, "b.test").Done(Outcome{Kind: Failed})
+		}
+		take(t, before, "a.test").Done(Outcome{Kind: Throttled, Wait: time.Hour})
+		turn := take(t, m, "c.test")
+		o := newOrder()
+		ctx, cancel := context.WithTimeout(t.Context(), minute)
+		defer cancel()
+		o.add(ctx, m, "hasty", request("a.test", Person), Outcome{})
+		o.add(t.Context(), m, "patient", request("a.test", Person), Outcome{})
+		o.add(t.Context(), m, "broken", request("b.test", Person), Outcome{})
+		if err := m.Restore(before.Save()); err != nil {
+			t.Fatal(err)
+		}
+		turn.Done(Outcome{})
+		o.wg.Wait()
+		var paused *PausedError
+		var broken *BrokenError
+		if !errors.As(o.errs["hasty"], &paused) || !errors.As(o.errs["broken"], &broken) || !slices.Equal(o.times, []time.Duration{time.Hour}) {
+			t.Errorf("errors %v, turns at %v", o.errs, o.times)
+		}
+	})
+}
+
+// Other limits and sources find what was used up before the restart as they do after a reload.
+func TestRestoreConfigured(t *testing.T) {
+	two := addrs("192.0.2.1 198.51.100.1")
+	for _, tt := range []struct {
+		name          string
+		before, after Options
+		want          []int // left to each client, six having been taken before
+	}{
+		{"the same", Options{Default: together(0, window(10, day))}, Options{Default: together(0, window(10, day))}, []int{4}},
+		{"less", Options{Default: together(0, window(10, day))}, Options{Default: together(0, window(5, time.Hour))}, []int{0}},
+		{"more", Options{Default: together(0, window(10, day))}, Options{Default: together(0, window(100, day))}, []int{94}},
+		{"a bucket", Options{Default: together(0, window(10, day))}, Options{Default: together(0, bucket(1, 10))}, []int{4}},
+		{"no limit", Options{Default: together(0, window(10, day))}, Options{Default: NoLimit()}, []int{-1}},
+		{"a limit", Options{Default: NoLimit()}, Options{Default: together(0, window(10, day))}, []int{10}},
+		{
+			"listed meanwhile", Options{Default: together(0, window(10, day))},
+			Options{Operators: []Operator{{Name: "registry.test", Limit: together(0, window(7, day), window(8, 2*day))}}}, []int{1},
+		},
+		{
+			"all apart", Options{Default: together(0, window(10, day)), Sources: two},
+			Options{Default: by24(0, window(10, day)), Sources: two}, []int{4, 4},
+		},
+		{
+			"all together", Options{Default: by24(0, window(10, day)), Sources: two},
+			Options{Default: together(0, window(10, day)), Sources: two}, []int{4},
+		},
+		{
+			"each its own", Options{Default: by24(0, window(10, day)), Sources: two},
+			Options{Default: by24(0, window(10, day)), Sources: two}, []int{7, 7},
+		},
+		{
+			"another source", Options{Default: by24(0, window(10, day)), Sources: two},
+			Options{Default: by24(0, window(10, day)), Sources: addrs("192.0.2.9 203.0.113.1")}, []int{7, 10},
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := New(tt.before)
+			for range 6 {
+				take(t, m, "a.test").Done(Outcome{})
+			}
+			time.Sleep(time.Millisecond)
+			m = restart(t, m, tt.after)
+			m.operator("registry.test", 0) // where there is nothing to remember of it
+			var got []int
+			for _, c := range m.Status()[0].Clients {
+				got = append(got, c.Left)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("%s: %v left, want %v", tt.name, got, tt.want)
+			}
+		})
+	}
+}
+
+// What is over by the time it is read is not remembered.
+func TestRestoreOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(Options{Default: together(0, window(10, day), bucket(1, 5))})
+		take(t, m, "a.test").Done(Outcome{Kind: Failed})
+		take(t, m, "a.test").Done(Outcome{Kind: Throttled, Wait: 20 * time.Hour})
+		b := m.Save()
+		for _, tt := range []struct {
+			after   time.Duration
+			remains bool
+		}{{23 * time.Hour, true}, {2 * time.Hour, false}, {50 * 365 * day, false}, {150 * 365 * day, false}} {
+			time.Sleep(tt.after)
+			m := New(m.opt)
+			if err := m.Restore(b); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(m.Status()) == 1; got != tt.remains {
+				t.Errorf("%v: %+v", time.Now(), m.Status())
+			}
+			if !try(t, m) {
+				t.Errorf("%v: still not allowed", time.Now())
+			}
+		}
+	})
+}
+
+// A clock that was wrong when the state was saved, or is wrong now, makes nothing last longer than it would have then.
+func TestRestoreFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{Default: together(0, window(10, day), bucket(1, 5))}
+		m := New(o)
+		for range 5 {
+			take(t, m, "b.test").Done(Outcome{Kind: Failed})
+		}
+		time.Sleep(minute)
+		take(t, m, "a.test").Done(Outcome{Kind: Throttled, Wait: 20 * time.Hour})
+		b := m.Save()
+		o.Now = func() time.Time { return time.Now().AddDate(-20, 0, 0) }
+		m = New(o)
+		if err := m.Restore(b); err != nil {
+			t.Fatal(err)
+		}
+		c := m.Status()[0].Clients[0]
+		if d := c.PausedUntil.Sub(o.Now()); d != 20*time.Hour || !slices.Equal(c.Used, []int{6, int(d/time.Second) + 4}) {
+			t.Errorf("paused for %v, %v used", d, c.Used)
+		}
+		time.Sleep(20 * time.Hour)
+		if !try(t, m) {
+			t.Errorf("not over when it should be: %+v", m.Status())
+		}
+	})
+}
 
 // usedUp is a Manners of which there is everything to remember.
 func usedUp(t testing.TB, o Options) *Manners {
