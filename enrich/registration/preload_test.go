@@ -88,3 +88,16 @@ func TestPreloadGoesOn(t *testing.T) {
 		t.Errorf("%d names were asked about; %d questions before, %d after", len(names), before, u.count()-before)
 	}
 }
+
+// TestMannersSurviveARestart has a registry that asks to wait, and another process on the same store.
+func TestMannersSurviveARestart(t *testing.T) {
+	u, cache := new(upstream), newCache(t)
+	o := suffix(u.rdapServer(t, fails(429, 3600)), nil)
+	s, chain := newSource(t, Options{Cache: cache}, o)
+	lookup(chain, enrich.Query{})
+	s.Close()
+	_, again := newSource(t, Options{Cache: cache}, o)
+	if r := lookup(again, enrich.Query{Subject: enrich.DomainOf("other.test")}); u.count() != 1 || !strings.HasPrefix(notes(r), "throttled: ") {
+		t.Errorf("asked %s; notes %s", u.all(), notes(r))
+	}
+}

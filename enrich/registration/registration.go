@@ -152,7 +152,9 @@ func (s *Source) Open(context.Context) error {
 		defer s.mu.Unlock()
 		s.spawn(func() { s.opt.Bootstrap.Run(s.ctx) })
 		if s.opt.Cache != nil {
+			s.recall()
 			s.spawn(s.sweep)
+			s.spawn(s.remember)
 		}
 		if s.opt.Preload.Names > 0 {
 			s.spawn(s.preload)
@@ -180,6 +182,32 @@ func (s *Source) spawn(f func()) bool {
 	}
 	s.running.Go(f)
 	return true
+}
+
+// saveManners is how often it is kept what registries were asked, and asked for.
+const saveManners = 10 * time.Second
+
+// recall takes what a process before this one has used up of the registries' limits, and was told to wait.
+func (s *Source) recall() {
+	if b, _, ok := s.opt.Cache.Get(s.opt.Bucket+bucketState, "manners"); ok {
+		if err := s.opt.Manners.Restore(b); err != nil {
+			s.log.Load().Warn("what was used up of the limits of registries is not known", zap.Error(err))
+		}
+	}
+}
+
+// remember keeps that, until the source is closed.
+func (s *Source) remember() {
+	t := time.NewTicker(saveManners)
+	defer t.Stop()
+	for open := true; open; {
+		select {
+		case <-t.C:
+		case <-s.ctx.Done():
+			open = false
+		}
+		s.opt.Cache.Put(s.opt.Bucket+bucketState, "manners", s.opt.Manners.Save(), s.opt.Now().Add(25*time.Hour))
+	}
 }
 
 // sweep has the cache drop what has expired.
