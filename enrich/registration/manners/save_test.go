@@ -57,7 +57,7 @@ func saveHolds(t *testing.T, rate limit.Rate, setBack bool) {
 	}
 	m, begin := New(options()), time.Now()
 	var granted []int64
-	number := 40_000
+	number := 50_000
 	if setBack {
 		number = 10_000
 	}
