@@ -198,7 +198,7 @@ func (s *Source) recall() {
 
 // remember keeps that, until the source is closed.
 func (s *Source) remember() {
-	t := time.NewTicker(saveManners)
+	t := time.NewTicker(time.Second) // soon, for a process that ends soon
 	defer t.Stop()
 	for open := true; open; {
 		select {
@@ -206,6 +206,7 @@ func (s *Source) remember() {
 		case <-s.ctx.Done():
 			open = false
 		}
+		t.Reset(saveManners)
 		s.opt.Cache.Put(s.opt.Bucket+bucketState, "manners", s.opt.Manners.Save(), s.opt.Now().Add(25*time.Hour))
 	}
 }
