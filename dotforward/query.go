@@ -49,6 +49,7 @@ type Query struct {
 	parking atomic.Int32
 	resumed Verdict
 	noted   bool // a Stable handler did more than let the query pass
+	trial   bool // see Server.Explain
 	stable  bool // what Stable handlers say of it is known: they let it pass
 
 	// What the cache knows.
@@ -190,3 +191,6 @@ func (q *Query) Tags() []string { return q.tags }
 func (q *Query) Proven() bool {
 	return q.transport != UDP || q.s.state.cookies.valid(q.wire.EDNS.Cookie(q.msg), q.Client(), q.now)
 }
+
+// Trial reports whether nobody asks, but those who run the server want to know what would be answered: nothing is to be counted.
+func (q *Query) Trial() bool { return q.trial }

@@ -108,7 +108,8 @@ type Server struct {
 // servers counts Servers, so that no verdict of one is taken for another's.
 var servers atomic.Uint64
 
-// New makes a server. It starts nothing: it works where it is called.
+// New makes a server. It starts nothing: it works where it is called. Where no handler is an ACL, one with no options is the first,
+// so that nobody runs a resolver for the whole Internet by leaving something out.
 func New(o Options) (*Server, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -120,9 +121,29 @@ func New(o Options) (*Server, error) {
 	s.queries.New = func() any { return &Query{s: s, tally: s.state.counters.tally()} }
 	s.fetches.New = func() any { return newFetch(s) }
 	s.number(o.Pool)
-	for _, h := range o.Handlers {
+	if !slices.ContainsFunc(o.Handlers, isACL) {
+		acl, err := NewACL(ACLOptions{})
+		if err != nil {
+			return nil, err
+		}
+		o.Handlers = append([]Handler{acl}, o.Handlers...)
+	}
+	if err := s.place(o.Handlers); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func isACL(h Handler) bool {
+	_, ok := h.(*ACL)
+	return ok
+}
+
+// place puts handlers into their stages.
+func (s *Server) place(handlers []Handler) error {
+	for _, h := range handlers {
 		if h.Stage() >= over {
-			return nil, errors.New("a handler of a stage that there is not")
+			return errors.New("a handler of a stage that there is not")
 		}
 		if r, ok := h.(*Route); ok {
 			s.routes = append(s.routes, r)
@@ -137,7 +158,7 @@ func New(o Options) (*Server, error) {
 		}
 		s.stages[h.Stage()] = append(s.stages[h.Stage()], link{h, ok})
 	}
-	return s, nil
+	return nil
 }
 
 func (s *Server) number(p *upstream.Pool) {
