@@ -53,13 +53,13 @@ func (s *Server) ask(flight *cache.Flight, q *Query) {
 
 // answered takes the servers' answer.
 func (f *fetch) answered(reply []byte, from *upstream.Server, err error) {
-	var disagree *upstream.DisagreeError
-	if errors.As(err, &disagree) && f.s.o.AnswerDisagreed && len(disagree.Replies) > 0 {
-		reply, from, err = disagree.Replies[0].Msg, disagree.Replies[0].From, nil
-	}
 	if err != nil {
-		f.fail(err)
-		return
+		first := f.s.settle(err)
+		if first == nil {
+			f.fail(err)
+			return
+		}
+		reply, from = first.Msg, first.From
 	}
 	if wire.ScanAnswer(reply, &f.answer) != nil || f.answer.Kind == wire.Unfit {
 		f.fail(errInvalid)
@@ -74,6 +74,16 @@ func (f *fetch) answered(reply []byte, from *upstream.Server, err error) {
 	f.end(reply, f.answer.EDE)
 }
 
+// settle is the reply to give where servers disagree, nil if there is to be none.
+func (s *Server) settle(err error) *upstream.Reply {
+	var disagree *upstream.DisagreeError
+	if s.o.AnswerDisagreed && errors.As(err, &disagree) && len(disagree.Replies) > 0 {
+		return &disagree.Replies[0]
+	}
+	return nil
+}
+
+// keep puts an answer, of which answer was read, into the cache.
 func (f *fetch) keep(msg []byte, number uint16) {
 	now := f.s.o.Now()
 	f.s.o.Cache.Put(&f.key, msg, &f.answer, now, cache.Meta{Upstream: number, Verdict: unasked, Generation: f.s.generation(now)})

@@ -75,7 +75,9 @@ func (q *Query) Resume(v Verdict) {
 	if q.parking.CompareAndSwap(running, resumed) {
 		return // Handle has not returned yet, and goes on with it
 	}
-	q.parking.Store(0)
+	if !q.parking.CompareAndSwap(parked, 0) {
+		return // it has ended: its handler panicked after it paused
+	}
 	q.now = q.s.o.Now()
 	q.s.proceed(q, v)
 }
@@ -136,6 +138,7 @@ func (s *Server) run(q *Query) (v Verdict) {
 // caught has a query whose handler panicked answered, and the others not suffer for it.
 func (s *Server) caught(q *Query, v *Verdict) {
 	if r := recover(); r != nil {
+		q.parking.Store(0)
 		*v = q.ServFail(wire.EDEOther, "a handler failed")
 		if s.o.OnPanic != nil {
 			s.o.OnPanic(s.stages[q.stage][q.next-1].Handler, r)

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,8 @@ type rig struct {
 	up    *upstream.Server
 	pool  *upstream.Pool
 	cache *cache.Cache
+
+	dropped atomic.Int32 // messages of which it was said that there is no reply
 }
 
 func upstreamOf(t testing.TB, address string) (*dottest.Server, *upstream.Server, *upstream.Pool) {
@@ -89,7 +92,13 @@ var client = netip.MustParseAddrPort("127.0.0.1:5353")
 // start has a message answered and returns where its reply comes.
 func (r *rig) start(msg []byte, t Transport) <-chan []byte {
 	replies := make(chan []byte, 2) // more than one would be seen
-	r.ServeMessage(msg, client, t, func(reply []byte) { replies <- bytes.Clone(reply) })
+	r.ServeMessage(msg, client, t, func(reply []byte) {
+		if reply == nil {
+			r.dropped.Add(1)
+			return
+		}
+		replies <- bytes.Clone(reply)
+	})
 	return replies
 }
 

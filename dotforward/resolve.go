@@ -52,7 +52,7 @@ func (s *Server) look(q *Query) {
 
 // remember keeps beside the answer that no Stable handler had anything to do.
 func (s *Server) remember(q *Query) {
-	if len(s.stables) > 0 && !q.stable && !q.noted {
+	if len(s.stables) > 0 && !q.stable && !q.noted && !q.hit.Truncated { // of what was cut nobody saw the addresses
 		s.o.Cache.SetVerdict(&q.key, passed, s.generation(q.now))
 	}
 }

@@ -116,8 +116,8 @@ func SpaceOf(p *upstream.Pool) uint32 {
 // State is what to give to the server that takes this one's place.
 func (s *Server) State() *State { return s.state }
 
-// ServeMessage answers msg, a message that did not come in a batch. It does not keep msg. respond is called at most once, from any
-// goroutine and perhaps before ServeMessage returns, with a reply that is valid during the call; a message that is dropped has none.
+// ServeMessage answers msg, a message that did not come in a batch. It does not keep msg. respond is called once, from any goroutine
+// and perhaps before ServeMessage returns, with a reply that is valid during the call, or with nil where there will be none.
 func (s *Server) ServeMessage(msg []byte, client netip.AddrPort, t Transport, respond func(reply []byte)) {
 	q := s.queries.Get().(*Query)
 	q.reset(msg, netip.AddrPortFrom(client.Addr().Unmap(), client.Port()), t, s.o.Now(), nil)
@@ -187,12 +187,10 @@ func (s *Server) finish(q *Query) {
 	if q.worker != nil {
 		return // the loop has the reply
 	}
-	if q.reply != nil {
-		if q.respond != nil {
-			q.respond(q.reply)
-		} else {
-			q.origin.write(q.reply)
-		}
+	if q.respond != nil {
+		q.respond(q.reply)
+	} else if q.reply != nil {
+		q.origin.write(q.reply)
 	}
 	s.release(q)
 }

@@ -71,7 +71,7 @@ func TestNotForwarded(t *testing.T) {
 		default:
 		}
 	}
-	if n := r.count(OutcomeDropped); n != 3 {
+	if n := r.count(OutcomeDropped); n != 3 || r.dropped.Load() != 3 {
 		t.Errorf("%d dropped, want 3", n)
 	}
 	any := r.ask("www.example.org.", dns.TypeANY, false)
