@@ -27,6 +27,12 @@ type Limit struct {
 // ParseLimit reads the arguments of the option at the cursor: "50/m burst 200 per 32 48".
 func ParseLimit(d *caddyfile.Dispenser) (*Limit, error) {
 	option := d.Val()
+	return ParseLimitAnd(d, func() error { return d.Errf("%s: %q is neither burst nor per", option, d.Val()) })
+}
+
+// ParseLimitAnd is ParseLimit for an option that takes more: other is called at each word that is not the limit's, and reads what
+// belongs to it.
+func ParseLimitAnd(d *caddyfile.Dispenser, other func() error) (*Limit, error) {
 	if !d.NextArg() {
 		return nil, d.ArgErr()
 	}
@@ -49,7 +55,9 @@ func ParseLimit(d *caddyfile.Dispenser) (*Limit, error) {
 				return nil, err
 			}
 		default:
-			return nil, d.Errf("%s: %q is neither burst nor per", option, d.Val())
+			if err := other(); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return l, nil
