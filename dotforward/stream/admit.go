@@ -9,7 +9,7 @@ import (
 // way, of the same client if that one has too many. It reports false if nobody can, or if the server is being shut down.
 func (s *Server) admit(c *conn) bool {
 	perClient := s.opt.MaxPerClient
-	if a := c.client.Addr().WithZone(""); a.IsValid() {
+	if a := c.client.Addr(); a.IsValid() {
 		c.network = s.opt.Client.Of(a)
 	} else {
 		c.network, perClient = netip.Addr{}, 0

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/whence-project/whence/dotforward"
 )
 
 // conn is a connection. The goroutine of ServeConn reads it and writes the replies that are there by then, which for answers from a
@@ -20,12 +22,11 @@ type conn struct {
 	nc        net.Conn // what is read and written
 	raw       net.Conn // what carries it, to be closed at once
 	client    netip.AddrPort
-	transport Transport
+	transport dotforward.Transport
 	room      chan struct{} // one place: something has changed that the reader may wait for
 
-	// Guarded by the server's mutex, network after admit by nothing:
-	network netip.Addr
-	counted bool
+	network netip.Addr // what the connection counts for
+	counted bool       // guarded by the server's mutex
 
 	mu        sync.Mutex
 	slots     []slot
@@ -43,11 +44,11 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, nc: nc, raw: nc, transport: TCP, room: make(chan struct{}, 1), idleSince: time.Now()}
+	c := &conn{srv: s, nc: nc, raw: nc, transport: dotforward.TCP, room: make(chan struct{}, 1), idleSince: time.Now()}
 	if _, ok := nc.(secured); ok {
-		c.transport = TLS
+		c.transport = dotforward.TLS
 	}
-	if w, ok := nc.(interface{ NetConn() net.Conn }); ok && c.transport == TLS {
+	if w, ok := nc.(interface{ NetConn() net.Conn }); ok && c.transport == dotforward.TLS {
 		c.raw = w.NetConn()
 	}
 	return c
@@ -160,7 +161,9 @@ func (c *conn) extend(f *frames) bool {
 		until = now.Add(c.srv.opt.Idle)
 	}
 	if !until.After(now) {
-		c.srv.counts.timeouts.Add(1)
+		if !c.srv.closing.Load() {
+			c.srv.counts.timeouts.Add(1)
+		}
 		return false
 	}
 	c.nc.SetReadDeadline(until)
@@ -223,7 +226,8 @@ func (c *conn) linger() {
 // end closes the connection and gives everything back. A panic of the handler is one client's connection, not the server's end.
 func (c *conn) end() {
 	if p := recover(); p != nil {
-		c.srv.opt.Logger.Error("a query panicked", zap.Any("panic", p), zap.Stringer("client", c.client), zap.ByteString("stack", debug.Stack()))
+		c.srv.opt.Logger.Error("a query panicked", zap.Any("panic", p), zap.Stringer("client", c.client),
+			zap.ByteString("stack", debug.Stack()))
 		c.cut()
 	}
 	c.mu.Lock()

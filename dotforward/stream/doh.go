@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/whence-project/whence/dotforward"
 	"github.com/whence-project/whence/dotforward/wire"
 )
 
@@ -29,8 +30,9 @@ const (
 	mostEncoded = (wire.MaxLen*8 + 5) / 6 // base64url without padding
 )
 
-// NewDoH is DNS over HTTPS (RFC 8484): queries by GET and HEAD, in the parameter dns, and by POST. Every reply of the handler, whatever
-// its response code, has status 200 and may be kept for as long as the reply may. A query that the handler drops gets 403.
+// NewDoH is DNS over HTTPS (RFC 8484): queries by GET and HEAD, in the parameter dns, and by POST. Every reply of the handler has
+// status 200, whatever its response code, and may be kept for as long as its records. A query that the handler drops gets 403, one
+// that it does not answer 504; what is no query gets 400, 405, 413, 414 or 415, with a line that says why.
 func NewDoH(o DoHOptions) http.Handler {
 	setDefault(&o.Answer, defaultAnswer)
 	if o.Client == nil {
@@ -65,7 +67,7 @@ func (d *doh) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := &exchange{done: make(chan struct{})}
 	defer x.close()
-	d.o.Handler(msg, d.o.Client(r), HTTPS, x.respond)
+	d.o.Handler(msg, d.o.Client(r), dotforward.HTTPS, x.respond)
 	if !x.await(r, d.o.Answer) {
 		refuse(w, http.StatusGatewayTimeout)
 		return
@@ -83,7 +85,8 @@ func (d *doh) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // reasons is what a person is told who did not get a DNS message.
 var reasons = map[int]string{
-	http.StatusBadRequest:            "this is DNS over HTTPS (RFC 8484): the parameter dns must be a DNS query in base64url without padding, or a POST's body one as it is",
+	http.StatusBadRequest: "this is DNS over HTTPS (RFC 8484): it takes a DNS query in the parameter dns, as base64url without padding, " +
+		"or as the body of a POST",
 	http.StatusForbidden:             "this client gets no answer to this query",
 	http.StatusMethodNotAllowed:      "DNS over HTTPS (RFC 8484) takes GET and POST",
 	http.StatusRequestEntityTooLarge: "a DNS message has at most 65535 bytes",

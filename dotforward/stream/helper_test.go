@@ -12,6 +12,8 @@ import (
 
 	"github.com/miekg/dns"
 	"go.uber.org/zap/zaptest"
+
+	"github.com/whence-project/whence/dotforward"
 )
 
 // soon is longer than anything on loopback takes.
@@ -70,14 +72,15 @@ func dial(t testing.TB, to net.Addr) net.Conn {
 	return c
 }
 
-// answerTo answers as a forwarder would: an address with a TTL of 300, EDNS for those who speak it, the keepalive for those who ask.
+// answerTo answers as a forwarder would: an address with a TTL of 300, EDNS with a keepalive for those who speak it.
 func answerTo(msg []byte) []byte {
 	q, r := new(dns.Msg), new(dns.Msg)
 	if err := q.Unpack(msg); err != nil || len(q.Question) != 1 {
 		r.SetRcodeFormatError(&dns.Msg{MsgHdr: dns.MsgHdr{Id: binary.BigEndian.Uint16(msg)}})
 	} else {
 		r.SetReply(q)
-		r.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 300}, A: net.IPv4(192, 0, 2, 1)}}
+		header := dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 300}
+		r.Answer = []dns.RR{&dns.A{Hdr: header, A: net.IPv4(192, 0, 2, 1)}}
 		if q.IsEdns0() != nil {
 			r.SetEdns0(1232, false)
 			r.IsEdns0().Option = append(r.IsEdns0().Option, &dns.EDNS0_TCP_KEEPALIVE{Code: dns.EDNS0TCPKEEPALIVE, Timeout: 100})
@@ -90,7 +93,9 @@ func answerTo(msg []byte) []byte {
 	return b
 }
 
-func atOnce(msg []byte, _ netip.AddrPort, _ Transport, respond func([]byte)) { respond(answerTo(msg)) }
+func atOnce(msg []byte, _ netip.AddrPort, _ dotforward.Transport, respond func([]byte)) {
+	respond(answerTo(msg))
+}
 
 // desk is a handler that keeps queries until the test answers them.
 type desk struct {
@@ -102,13 +107,13 @@ type desk struct {
 type call struct {
 	msg     []byte
 	client  netip.AddrPort
-	over    Transport
+	over    dotforward.Transport
 	respond func([]byte)
 }
 
 func newDesk() *desk { return &desk{came: make(chan struct{}, 1<<16)} }
 
-func (d *desk) handle(msg []byte, client netip.AddrPort, t Transport, respond func([]byte)) {
+func (d *desk) handle(msg []byte, client netip.AddrPort, t dotforward.Transport, respond func([]byte)) {
 	d.mu.Lock()
 	d.waiting = append(d.waiting, call{append([]byte(nil), msg...), client, t, respond})
 	d.mu.Unlock()
@@ -179,6 +184,27 @@ func expectEOF(t testing.TB, r io.Reader) {
 	t.Helper()
 	if b, err := io.ReadAll(r); err != nil || len(b) > 0 {
 		t.Fatalf("read %d bytes, %v, want the end", len(b), err)
+	}
+}
+
+// waitIdle waits until n connections have nothing to answer: the client may have its reply before the server knows that it is sent.
+func waitIdle(t testing.TB, s *Server, n int) {
+	t.Helper()
+	for late := time.Now().Add(soon); ; time.Sleep(time.Millisecond) {
+		idle := 0
+		s.mu.Lock()
+		for c := range s.open {
+			if _, ok := c.idle(); ok {
+				idle++
+			}
+		}
+		s.mu.Unlock()
+		if idle == n {
+			return
+		}
+		if time.Now().After(late) {
+			t.Fatalf("%d connections are idle, want %d", idle, n)
+		}
 	}
 }
 

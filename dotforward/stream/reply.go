@@ -151,7 +151,7 @@ func (c *conn) reply(place uint16, turn uint32, msg []byte) {
 var answers = sync.Pool{New: func() any { return new(wire.Answer) }}
 
 // announceEnd makes the keepalive in msg 0 if it has one: the client should close the connection when it has its replies
-// (RFC 7828 section 3.4).
+// (RFC 7828 section 3.2.2).
 func announceEnd(msg []byte) {
 	a := answers.Get().(*wire.Answer)
 	defer answers.Put(a)
@@ -179,6 +179,7 @@ func (c *conn) write() {
 	for range c.wake {
 		c.mu.Lock()
 		c.flush()
+		c.tell()
 		c.mu.Unlock()
 	}
 }
@@ -199,10 +200,10 @@ func (c *conn) flush() {
 		}
 	}
 	c.writing = false
-	c.tell()
 }
 
-// writeAll writes piece by piece, each with a deadline of its own: how fast a client must read does not depend on how much it asked.
+// writeAll writes piece by piece, each with a deadline of its own: how fast a client must read does not depend on how much it
+// asked for.
 func (c *conn) writeAll(frames []byte) {
 	for len(frames) > 0 && !c.dead {
 		piece := frames[:min(len(frames), mostPiece)]

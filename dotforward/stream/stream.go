@@ -22,15 +22,16 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/whence-project/whence/dotforward"
 	"github.com/whence-project/whence/internal/limit"
 	"github.com/whence-project/whence/internal/sockets"
 )
 
-// Handler answers msg, a message as it came from client, without the length of its frame and valid only during the call. It must
-// not block: what takes time is answered later, through respond, which any goroutine may call. The reply that respond is given is
-// copied during the call; nil says that there will be none, which frees the query's place at once. Only the first call counts. A
-// respond that is never called is given up after [Options.Answer].
-type Handler func(msg []byte, client netip.AddrPort, t Transport, respond func(reply []byte))
+// Handler is what dotforward.Server has as ServeMessage. It answers msg, a message as it came from client, without the length of its
+// frame and valid only during the call. It must not block: what takes time is answered later, through respond, which any goroutine
+// may call. The reply that respond is given is copied during the call; nil says that there will be none, which frees the query's
+// place at once. Only the first call counts. A respond that is never called is given up after [Options.Answer].
+type Handler func(msg []byte, client netip.AddrPort, t dotforward.Transport, respond func(reply []byte))
 
 // Options are a server's settings. Only Handler is needed; every other zero value stands for the default that is named.
 type Options struct {
@@ -113,12 +114,25 @@ func setDefault[T comparable](v *T, to T) {
 // closing any. Queries under way are answered by the handler that got them.
 func (s *Server) SetHandler(h Handler) { s.handler.Store(&h) }
 
-// Serve accepts and serves the connections of ln, TCP or TLS, until the listener that it returns is closed. Connections that are
+// Serve accepts and serves the connections of ln, TCP or TLS (with the ALPN protocol "dot" in its configuration), until the listener that it returns is closed. Connections that are
 // open then are served on; see [Server.Shutdown].
 func (s *Server) Serve(ln net.Listener) *sockets.Listener {
-	l := sockets.Serve(ln)
+	attached := make(chan struct{})
+	defer close(attached)
+	l := sockets.Serve(heldBack{ln, attached})
 	l.Attach(func(nc net.Conn) { go s.ServeConn(nc) })
 	return l
+}
+
+// heldBack accepts nothing before it may: a connection that waits already would find nobody to serve it.
+type heldBack struct {
+	net.Listener
+	until <-chan struct{}
+}
+
+func (h heldBack) Accept() (net.Conn, error) {
+	<-h.until
+	return h.Listener.Accept()
 }
 
 // ServeConn serves one connection and closes it. A connection that has a TLS handshake to make, such as *tls.Conn, is served as
@@ -143,8 +157,8 @@ func (s *Server) ServeConn(nc net.Conn) {
 // partingTime is for how long connections are read after Shutdown: queries that had arrived by then are answered.
 const partingTime = 50 * time.Millisecond
 
-// Shutdown ends the server: queries that have arrived are answered, with a keepalive of 0 for those who are told one (RFC 7828
-// section 3.3.2), and connections are closed when they have nothing more to answer. New ones are closed at once. When ctx ends,
+// Shutdown ends the server: queries that have arrived are answered, with a keepalive of 0 for those who are told one (RFC 7828),
+// and connections are closed when they have nothing more to answer. New ones are closed at once. When ctx ends,
 // what is left is cut off, and Shutdown returns ctx's error. Listeners are for the caller to close, before.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()

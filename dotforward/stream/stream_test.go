@@ -12,8 +12,11 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/whence-project/whence/dotforward"
 	"github.com/whence-project/whence/internal/limit"
 )
+
+var _ Handler = (*dotforward.Server)(nil).ServeMessage
 
 func TestClient(t *testing.T) {
 	_, addr := serve(t, Options{})
@@ -30,7 +33,7 @@ func TestWhoAsks(t *testing.T) {
 	c := dial(t, addr)
 	send(t, c, query(1, false))
 	got := d.take(t, 1)[0]
-	if want := netip.MustParseAddrPort(c.LocalAddr().String()); got.client != want || got.over != TCP {
+	if want := netip.MustParseAddrPort(c.LocalAddr().String()); got.client != want || got.over != dotforward.TCP {
 		t.Errorf("client %v over %v, want %v over TCP", got.client, got.over, want)
 	}
 	got.respond(answerTo(got.msg))
@@ -164,7 +167,7 @@ func TestLongest(t *testing.T) {
 
 // Queries that are dropped free their places.
 func TestDropped(t *testing.T) {
-	_, addr := serve(t, Options{MaxPipeline: 2, Handler: func(msg []byte, a netip.AddrPort, o Transport, respond func([]byte)) {
+	_, addr := serve(t, Options{MaxPipeline: 2, Handler: func(msg []byte, a netip.AddrPort, o dotforward.Transport, respond func([]byte)) {
 		if msg[1] < 10 {
 			respond(nil)
 			return
@@ -270,9 +273,11 @@ func TestTooMany(t *testing.T) {
 			a, b := dial(t, addr), dial(t, addr)
 			use(a)
 			use(b)
+			waitIdle(t, s, 2)
 			send(t, a, query(2, false))
 			q := d.take(t, 1)[0]
 			use(dial(t, addr))
+			waitIdle(t, s, 1)
 			if _, err := b.Read(make([]byte, 1)); err == nil {
 				t.Error("the idle connection is still served")
 			}
