@@ -148,8 +148,9 @@ func (c *conn) handle(msg []byte) bool {
 func (c *conn) extend(f *frames) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now, until := time.Now(), c.idleSince.Add(c.srv.opt.Idle)
+	now := time.Now()
 	c.sweep(now)
+	until := c.idleSince.Add(c.srv.opt.Idle)
 	switch {
 	case c.dead:
 		return false

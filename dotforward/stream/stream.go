@@ -43,7 +43,7 @@ type Options struct {
 	Write  time.Duration // in which the client must take each piece of its replies, at most 64 KiB: 5 s
 	Answer time.Duration // after which a query that was not answered is taken as dropped: 10 s
 
-	MaxConns     int // open connections: 1024; -1 is no limit
+	MaxConns     int // open connections: 1024; -1 is no limit. One more takes the place of the longest idle one
 	MaxPerClient int // of one client: 64; -1 is no limit
 	// Client is what counts as one client: a /32 or a /64. Whose network has MaxPerClient connections gets one more in place of
 	// the network's longest idle one, so that many hosts behind one address do not shut each other out.
