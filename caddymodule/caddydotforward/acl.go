@@ -23,7 +23,7 @@ type ACL struct {
 	// Drop the queries of others. Default: they are answered REFUSED.
 	Silent bool `json:"silent,omitempty"`
 
-	*dotforward.ACL `json:"-"`
+	acl *dotforward.ACL
 }
 
 // CaddyModule returns the module's registration.
@@ -41,11 +41,14 @@ func (m *ACL) Provision(caddy.Context) error {
 	if o.Deny, err = networks("deny", m.Deny); err != nil {
 		return fmt.Errorf("acl: %w", err)
 	}
-	if m.ACL, err = dotforward.NewACL(o); err != nil {
+	if m.acl, err = dotforward.NewACL(o); err != nil {
 		return fmt.Errorf("acl: %w", err)
 	}
 	return nil
 }
+
+// Open is what Provision made: the server must see that it is an ACL, so as not to put the default before it.
+func (m *ACL) Open(*Env) (dotforward.Handler, error) { return m.acl, nil }
 
 // networks parses networks and single addresses. Those of IPv4 written as IPv6 are of IPv4, as clients are.
 func networks(option string, texts []string) (ps []netip.Prefix, err error) {
@@ -107,7 +110,7 @@ func (m *ACL) option(d *caddyfile.Dispenser) error {
 
 // Interface guards
 var (
-	_ dotforward.Handler    = (*ACL)(nil)
+	_ Opener                = (*ACL)(nil)
 	_ caddy.Provisioner     = (*ACL)(nil)
 	_ caddyfile.Unmarshaler = (*ACL)(nil)
 )
