@@ -1,6 +1,7 @@
 package caddydotforward
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -93,6 +94,9 @@ func absolute(paths []string) (abs []string, err error) {
 	for _, path := range paths {
 		if path, err = repl.ReplaceOrErr(path, true, true); err != nil {
 			return nil, err
+		}
+		if path == "" {
+			return nil, errors.New("a path is empty")
 		}
 		if path, err = filepath.Abs(path); err != nil {
 			return nil, err
