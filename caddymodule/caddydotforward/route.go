@@ -27,6 +27,9 @@ func (*Route) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "dotforward.handlers.route", New: func() caddy.Module { return new(Route) }}
 }
 
+// Uses says that a quorum needs the chain, which knows the origin AS of addresses.
+func (m *Route) Uses() (chain, ledger bool) { return m.Policy == "quorum" && !m.Exact, false }
+
 // errNoZone says what to write.
 var errNoZone = errors.New("route takes zones, as in: route corp.example.org { to tcp://192.0.2.53 }")
 
@@ -79,6 +82,7 @@ func (m *Route) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ Opener                = (*Route)(nil)
+	_ User                  = (*Route)(nil)
 	_ caddy.Provisioner     = (*Route)(nil)
 	_ caddyfile.Unmarshaler = (*Route)(nil)
 )
