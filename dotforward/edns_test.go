@@ -10,9 +10,6 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-
-	"github.com/whence-project/whence/dotforward/cache"
-	"github.com/whence-project/whence/dotforward/wire"
 )
 
 func TestCookie(t *testing.T) {
@@ -98,14 +95,7 @@ func TestLength(t *testing.T) {
 		}
 		long.Answer = append(long.Answer, rr)
 	}
-	msg := pack(t, long)
-	var q wire.Query
-	wire.ParseQuery(pack(t, m), &q)
-	var a wire.Answer
-	if err := wire.ScanAnswer(msg, &a); err != nil {
-		t.Fatal(err)
-	}
-	r.cache.Put(&cache.Key{Question: q.Key(), Space: r.space}, msg, &a, time.Now(), cache.Meta{})
+	r.keep(m, long)
 	for transport := range transports {
 		for _, edns := range []bool{false, true} {
 			m := query("long.example.org.", dns.TypeTXT, edns)

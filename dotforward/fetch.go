@@ -14,8 +14,7 @@ type fetch struct {
 	flight   *cache.Flight
 	key      cache.Key
 	question [255 + 4]byte
-	query    [512]byte
-	failure  [512]byte
+	query    [12 + 255 + 4 + 64]byte // with an OPT record and a client subnet
 	answer   wire.Answer
 	done     func(reply []byte, from *upstream.Server, err error)
 }
@@ -96,8 +95,7 @@ var errInvalid = errors.New("an upstream server's answer is malformed or cut sho
 func (f *fetch) fail(err error) {
 	ede := edeOf(err)
 	f.s.o.Cache.Failed(&f.key, f.s.o.Now())
-	msg := append(f.failure[:0], 0, 0, 0x81, 0x82, 0, 1, 0, 0, 0, 0, 0, 0)
-	msg = append(msg, f.key.Question...)
+	msg := append([]byte{0, 0, 0x81, 0x82, 0, 1, 0, 0, 0, 0, 0, 0}, f.key.Question...)
 	if ede == wire.EDENetworkError || ede == wire.EDEInvalidData {
 		if wire.ScanAnswer(msg, &f.answer) == nil {
 			f.answer.EDE = ede

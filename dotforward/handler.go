@@ -89,13 +89,15 @@ const (
 	resumed
 )
 
-// parks reports whether q, whose handler returned Pending, waits; otherwise it was resumed already.
-func (q *Query) parks() bool {
-	if q.parking.CompareAndSwap(running, parked) {
-		return true
+// park is what comes of q after its handler returned Pending: it waits, unless it was resumed already.
+func (q *Query) park() Verdict {
+	switch {
+	case q.parking.CompareAndSwap(running, parked):
+		return Pending
+	case q.parking.CompareAndSwap(resumed, 0):
+		return q.resumed
 	}
-	q.parking.Store(0)
-	return false
+	return q.ServFail(wire.EDEOther, "a handler waits without a pause")
 }
 
 // link is a handler in its stage.
@@ -120,10 +122,9 @@ func (s *Server) run(q *Query) (v Verdict) {
 		noted := q.noted
 		v := l.Handle(q)
 		if v == Pending {
-			if q.parks() {
-				return Pending
+			if v = q.park(); v == Pending {
+				return v // q may be elsewhere already
 			}
-			v = q.resumed
 		}
 		if !l.stable {
 			q.noted = noted
@@ -156,17 +157,19 @@ func (s *Server) proceed(q *Query, v Verdict) {
 			v = s.leave(q)
 		}
 		switch v {
+		case Next:
+			continue
 		case Pending:
 			return
-		case Done:
-			s.finish(q)
-			return
 		case Drop:
-			q.reply = nil
-			q.outcome = OutcomeDropped
-			s.finish(q)
-			return
+			q.reply, q.outcome = nil, OutcomeDropped
+		default:
+			if q.reply == nil {
+				q.ServFail(wire.EDEOther, "a handler did not answer")
+			}
 		}
+		s.finish(q)
+		return
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/whence-project/whence/dotforward/cache"
 	"github.com/whence-project/whence/dotforward/upstream"
 	"github.com/whence-project/whence/dotforward/upstream/dottest"
+	"github.com/whence-project/whence/dotforward/wire"
 )
 
 const serverName = "dns.test"
@@ -161,4 +162,19 @@ func (r *rig) count(o Outcome) (n uint64) {
 		return true
 	})
 	return n
+}
+
+// keep puts a reply into the cache.
+func (r *rig) keep(m, reply *dns.Msg) {
+	r.Helper()
+	var q wire.Query
+	var a wire.Answer
+	wire.ParseQuery(pack(r, m), &q)
+	msg := pack(r, reply)
+	if err := wire.ScanAnswer(msg, &a); err != nil {
+		r.Fatal(err)
+	}
+	if !r.cache.Put(&cache.Key{Question: q.Key(), Space: r.space}, msg, &a, time.Now(), cache.Meta{}) {
+		r.Fatal("the cache does not keep it")
+	}
 }

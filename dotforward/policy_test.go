@@ -2,6 +2,7 @@ package dotforward
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -123,4 +124,32 @@ func TestPolicyOfAddresses(t *testing.T) {
 			t.Errorf("asked about %v, want once more", source.asked)
 		}
 	})
+}
+
+// An answer cut for UDP shows a policy no address, and must not be what it let pass when the client asks again over TCP.
+func TestPolicyOfCutAnswers(t *testing.T) {
+	source := &facts{of: map[string]map[string]string{"192.0.2.66": {"country_code": "XX"}}}
+	chain := enrich.NewChain("", enrich.Link{Name: "facts", Source: source})
+	p, err := NewPolicy(PolicyOptions{Name: "XX", Chain: chain, Countries: []string{"XX"}, Block: true, BlockWith: BlockRefused})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, func(o *Options) { o.Handlers = []Handler{p} })
+	defer r.close()
+	m := query("many.test.", dns.TypeA, false)
+	reply := new(dns.Msg).SetReply(m)
+	for i := range 50 {
+		rr, err := dns.NewRR("many.test. 60 IN A 192.0.2." + strconv.Itoa(66+i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply.Answer = append(reply.Answer, rr)
+	}
+	r.keep(m, reply)
+	if got := r.exchange(m, UDP); !got.Truncated {
+		t.Fatalf("%v", got)
+	}
+	if got := r.exchange(m, TCP); got.Rcode != dns.RcodeRefused {
+		t.Errorf("%v", got)
+	}
 }

@@ -186,6 +186,27 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// careless is a handler that does not do what its verdict says.
+type careless struct {
+	stage Stage
+	v     Verdict
+}
+
+func (c careless) Stage() Stage          { return c.stage }
+func (c careless) Handle(*Query) Verdict { return c.v }
+
+func TestCarelessHandlers(t *testing.T) {
+	for _, stage := range []Stage{Admit, Decide, Resolve} {
+		for _, v := range []Verdict{Done, Pending, 99} {
+			r := newRig(t, func(o *Options) { o.Handlers = []Handler{careless{stage, v}} })
+			if got := r.ask("www.example.org.", dns.TypeA, true); got.Rcode != dns.RcodeServerFailure {
+				t.Errorf("%v, verdict %d: %v", stage, v, got)
+			}
+			r.close()
+		}
+	}
+}
+
 type panics struct{ stage Stage }
 
 func (p panics) Stage() Stage          { return p.stage }

@@ -130,8 +130,9 @@ func (s *Server) serve(q *Query) {
 	q.parsed = wire.ParseQuery(q.msg, &q.wire)
 	v := Next
 	if q.parsed == wire.Drop {
-		q.wire = wire.Query{}
-		v = Drop
+		q.wire, v = wire.Query{}, Drop
+	} else if q.wire.QuestionEnd == wire.HeaderLen {
+		q.wire.Type, q.wire.Class = 0, 0 // those of the query before
 	}
 	s.proceed(q, v)
 }
