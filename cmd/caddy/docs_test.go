@@ -110,10 +110,16 @@ func documentServers(t *testing.T) map[string]*server {
 	for name, config := range map[string]string{
 		"":       example(t),
 		"mmdb":   liteConfig(db, ""),
+		"dns":    example(t),
 		"footer": liteConfig(db, "\t\tfooter \"% IP address data powered by IPinfo, https://ipinfo.io\""),
 	} {
 		s := newServer(t)
 		s.registries = farm.BootstrapURL()
+		if name == "dns" {
+			_, address, ca := newDoT(t, s, "dot.test")
+			config = strings.Replace(config, "forward {$WHENCE_DOT:tls://1.1.1.1} {$WHENCE_DOT_NAME:cloudflare-dns.com}",
+				"forward tls://"+address+" dot.test {\n\t\t\ttrusted_ca "+ca+"\n\t\t}", 1)
+		}
 		s.copyFile(db, "data/lite.mmdb")
 		s.write("records/AS64500", "as-name: EXAMPLE-AS\ncontact: noc@example.org\n")
 		s.write("addresses.txt", "1.1.1.1\n2001:4860:4860::8888\n")
@@ -131,6 +137,7 @@ func TestDocumentedCommands(t *testing.T) {
 	testenv.Program(t, "whois", "whois")
 	testenv.Program(t, "nc", "netcat-openbsd")
 	testenv.Program(t, "curl", "curl")
+	testenv.Program(t, "kdig", "knot-dnsutils")
 	servers := documentServers(t)
 	n := 0
 	for _, b := range documents(t) {
@@ -154,6 +161,10 @@ func (s *server) runDocumented(t *testing.T, c documented) {
 		t.Fatal(err)
 	}
 	command := strings.ReplaceAll(c.command, "1043", port)
+	if strings.Contains(command, "1053") {
+		_, dns, _ := net.SplitHostPort(s.dns("udp"))
+		command = strings.ReplaceAll(command, "1053", dns)
+	}
 	socket := "site.sock"
 	if strings.Contains(command, "localhost:2019") { // Caddy's admin API
 		socket = "admin.sock"

@@ -247,3 +247,27 @@ func TestForwarderOnATakenPort(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// TestForwarderThroughTheAdminAPI asks for the upstream servers and for a name, and has the server go.
+func TestForwarderThroughTheAdminAPI(t *testing.T) {
+	s, _, addr := startForwarder(t)
+	mustResolve(t, "udp", addr, "www.example.org", dns.RcodeSuccess)
+	if got := s.get("/whence/dotforward"); !strings.Contains(got, `"healthy":true`) || !strings.Contains(got, `"up":true`) {
+		t.Errorf("status: %s", got)
+	}
+	if got := s.get("/whence/dotforward/explain/www.example.org"); !strings.Contains(got, `"state":"fresh"`) || !strings.Contains(got, `"servers":["tls://127.0.0.1`) {
+		t.Errorf("explain: %s", got)
+	}
+	resp, err := s.http.Post("http://localhost/whence/dotforward/lame-duck?grace=0s", "", nil)
+	if err != nil || resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("lame duck: %v, %v", resp, err)
+	}
+	resp.Body.Close()
+	if got := s.get("/whence/dotforward"); !strings.Contains(got, `"healthy":false`) {
+		t.Errorf("status of a lame duck: %s", got)
+	}
+	eventually(t, "queries are refused", func() bool {
+		reply, err := resolve("udp", addr, "www.example.org")
+		return err == nil && reply.Rcode == dns.RcodeRefused
+	})
+}

@@ -140,7 +140,7 @@ func (s *server) command(args ...string) *exec.Cmd {
 	if registries == "" {
 		registries = "off" // nothing that a test starts asks beyond this machine
 	}
-	cmd.Env = append(os.Environ(), "WHENCE_REGISTRIES="+registries, "WHENCE_TEST_ADMIN="+s.path("admin.sock"), "WHENCE_TEST_SITE="+s.path("site.sock"), "WHENCE_TEST_DIR="+s.dir,
+	cmd.Env = append(os.Environ(), "WHENCE_REGISTRIES="+registries, "WHENCE_DOT=tls://127.0.0.1:9", "WHENCE_TEST_ADMIN="+s.path("admin.sock"), "WHENCE_TEST_SITE="+s.path("site.sock"), "WHENCE_TEST_DIR="+s.dir,
 		"HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
 	return cmd
 }
