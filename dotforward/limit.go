@@ -44,8 +44,7 @@ const DefaultLimitClients = 1 << 16
 
 // Limit is a Handler that refuses or drops what a client network asks beyond its rate, if told so all that it asks for a while.
 type Limit struct {
-	o LimitOptions
-	// Over counts what was refused or dropped.
+	o    LimitOptions
 	over atomic.Uint64
 }
 

@@ -29,7 +29,7 @@ type Options struct {
 
 	// UDPSize is the longest reply over UDP, and what is said of queries. 0: DefaultUDPSize; at least 512.
 	UDPSize int
-	// Deadline is how long upstream servers have for an answer. 0: DefaultDeadline.
+	// Deadline is how long upstream servers have for an answer, less than the cache's FlightTimeout. 0: DefaultDeadline; under 10 s.
 	Deadline time.Duration
 	// StaleWait is how long a client waits for them where there is a stale answer. 0: DefaultStaleWait; negative: not at all.
 	StaleWait time.Duration
@@ -62,6 +62,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Deadline == 0 {
 		o.Deadline = DefaultDeadline
+	}
+	if o.Deadline < 0 || o.Deadline >= 10*time.Second {
+		return o, errors.New("the deadline for upstream servers must be below 10 s")
 	}
 	if o.StaleWait == 0 {
 		o.StaleWait = DefaultStaleWait

@@ -108,8 +108,9 @@ func (s *Server) wait(q *Query) Verdict {
 	q.outcome = OutcomeJoined
 	q.waiting.Store(true)
 	if stale {
-		q.kept = true                                                          // the flight holds it when it has long been answered
-		timer = time.AfterFunc(time.Hour, func() { (*waiter)(q).impatient() }) // set below, when all here is done with q
+		// The flight may hold it when it has long been answered. The timer runs below, when all here is done with it.
+		q.kept = true
+		timer = time.AfterFunc(time.Hour, (*waiter)(q).impatient)
 		q.timer = timer
 	}
 	lead, ok := s.o.Cache.Join(&q.key, (*waiter)(q), q.now)
