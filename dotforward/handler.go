@@ -51,8 +51,8 @@ type Handler interface {
 	Handle(q *Query) Verdict
 }
 
-// Stable is a Handler of the stages Decide or Answered whose verdict depends on nothing but the question, the answer and its
-// generation. A query that all Stable handlers let pass is not shown to them again while its answer is in the cache and the
+// Stable is a Handler of the stages Decide or Answered whose verdict, and what else it does, depends on nothing but the question,
+// the answer and its generation. A query that all Stable handlers let pass is not shown to them again while its answer is in the cache and the
 // generation stays the same. It never pauses, and never changes the zone.
 type Stable interface {
 	Handler

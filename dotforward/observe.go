@@ -36,7 +36,7 @@ type ObserveOptions struct {
 type Observe struct {
 	o       ObserveOptions
 	seed    maphash.Seed
-	recent  [1 << recentBits]recentSet // so that a popular name costs no more than a look
+	recent  [1 << recentBits]recentSet // for names of several types, and hits that policies want to see each time
 	queue   chan observation
 	dropped atomic.Uint64
 }
@@ -67,6 +67,8 @@ func (r *recentSet) add(mark uint64) bool {
 	return true
 }
 
+var _ Stable = (*Observe)(nil)
+
 type observation struct {
 	name string // in wire form
 	at   time.Time
@@ -77,7 +79,7 @@ func NewObserve(o ObserveOptions) *Observe {
 	if o.Queue == 0 {
 		o.Queue = DefaultObserveQueue
 	}
-	if o.Every == 0 {
+	if o.Every <= 0 {
 		o.Every = DefaultObserveEvery
 	}
 	return &Observe{o: o, seed: maphash.MakeSeed(), queue: make(chan observation, o.Queue)}
@@ -86,13 +88,16 @@ func NewObserve(o ObserveOptions) *Observe {
 // Stage is Answered.
 func (o *Observe) Stage() Stage { return Answered }
 
+// Generation changes when names are to be claimed again, so that in between most hits need not come by.
+func (o *Observe) Generation(now time.Time) uint64 { return uint64(now.UnixNano() / int64(o.o.Every)) }
+
 // Handle has the name claimed, unless it was lately. It never says anything of the query.
 func (o *Observe) Handle(q *Query) Verdict {
 	if q.Rcode() != wire.RcodeSuccess || len(q.Name()) <= 1 {
 		return Next
 	}
 	h := maphash.Bytes(o.seed, q.Name())
-	period := uint64(q.Time().UnixNano()/int64(o.o.Every)) & (1<<periodBits - 1)
+	period := o.Generation(q.Time()) & (1<<periodBits - 1)
 	if o.recent[h>>(64-recentBits)].add(h<<periodBits | period) {
 		select {
 		case o.queue <- observation{string(q.Name()), q.Time()}:
