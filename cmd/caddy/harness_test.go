@@ -353,3 +353,13 @@ func eventually(t *testing.T, what string, f func() bool) {
 		}
 	}
 }
+
+// httpAt asks the site at an address, whatever host a URL names.
+func httpAt(address string) *http.Client {
+	return &http.Client{Timeout: patience, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		},
+	}}
+}
