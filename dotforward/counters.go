@@ -33,7 +33,8 @@ func (o Outcome) String() string {
 var (
 	countedTypes = [...]uint16{wire.TypeA, wire.TypeAAAA, 65, wire.TypePTR, 16, wire.TypeMX, 33, wire.TypeNS, wire.TypeSOA,
 		wire.TypeCNAME, 64, 43, 48, wire.TypeANY}
-	typeNames  = [...]string{"A", "AAAA", "HTTPS", "PTR", "TXT", "MX", "SRV", "NS", "SOA", "CNAME", "SVCB", "DS", "DNSKEY", "ANY", "other"}
+	typeNames = [...]string{"A", "AAAA", "HTTPS", "PTR", "TXT", "MX", "SRV", "NS", "SOA",
+		"CNAME", "SVCB", "DS", "DNSKEY", "ANY", "other"}
 	rcodeNames = [...]string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "other"}
 )
 

@@ -33,8 +33,8 @@ type CachedEntry struct {
 	Uses     uint16 `json:"uses"`
 }
 
-// Explain says what would become of a question about name, in wire form and in any case. The handlers of the stage Decide that are
-// Stable are asked, as they would be for a client; nobody else is, nothing is counted, and nothing forwarded. ok is false where name is none.
+// Explain says what would become of a question about name, in wire form and in any case. The Stable handlers of the stage Decide are
+// asked, as they would be for a client; nobody else is, nothing is counted, and nothing forwarded. ok is false where name is none.
 func (s *Server) Explain(name []byte, qtype uint16) (e Explanation, ok bool) {
 	msg := []byte{0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1}
 	msg = append(msg, name...)

@@ -54,7 +54,9 @@ func (s *Server) ServePackets(b *packets.Batch) {
 }
 
 // packet answers a packet, in buf if there is room, and returns the reply, which is empty where there is none or it comes later.
-func (s *Server) packet(w *worker, batch *packets.Batch, index int, msg []byte, client netip.AddrPort, now time.Time, buf []byte) []byte {
+func (s *Server) packet(
+	w *worker, batch *packets.Batch, index int, msg []byte, client netip.AddrPort, now time.Time, buf []byte,
+) []byte {
 	q := w.query
 	if q == nil {
 		q = s.queries.Get().(*Query)

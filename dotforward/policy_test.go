@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/whence-project/whence/dotforward/upstream/dottest"
+	"github.com/whence-project/whence/dotforward/wire"
 	"github.com/whence-project/whence/enrich"
 )
 
@@ -152,4 +153,53 @@ func TestPolicyOfCutAnswers(t *testing.T) {
 	if got := r.exchange(m, TCP); got.Rcode != dns.RcodeRefused {
 		t.Errorf("%v", got)
 	}
+}
+
+// moody is a Stable handler that changes its mind.
+type moody struct {
+	generation uint64
+	block      bool
+	asked      int
+}
+
+func (m *moody) Stage() Stage                { return Decide }
+func (m *moody) Generation(time.Time) uint64 { return m.generation }
+
+func (m *moody) Handle(q *Query) Verdict {
+	m.asked++
+	if m.block {
+		return q.Blocked(BlockRefused, 1, wire.EDEBlocked, "")
+	}
+	return Next
+}
+
+// A change of what a handler goes by reaches the answers that are in the cache, and so does another server's handlers.
+func TestGeneration(t *testing.T) {
+	m := new(moody)
+	r := newRig(t, func(o *Options) { o.Handlers = []Handler{m} })
+	defer r.close()
+	expect := func(what string, rcode, asked int) {
+		t.Helper()
+		m.asked = 0
+		for range 3 {
+			if got := r.ask("www.example.org.", dns.TypeA, true); got.Rcode != rcode {
+				t.Errorf("%s: %v", what, got)
+			}
+		}
+		if m.asked != asked {
+			t.Errorf("%s: asked %d times, want %d", what, m.asked, asked)
+		}
+	}
+	expect("first", dns.RcodeSuccess, 1)
+	expect("then", dns.RcodeSuccess, 0)
+	m.generation, m.block = 1, true
+	expect("blocked", dns.RcodeRefused, 3)
+	m.generation, m.block = 0, false
+	expect("as before", dns.RcodeSuccess, 0)
+	next, err := New(Options{Cache: r.cache, Pool: r.pool, State: r.State(), Handlers: []Handler{m}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Server = next
+	expect("another server", dns.RcodeSuccess, 1)
 }

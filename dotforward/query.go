@@ -134,7 +134,8 @@ func (q *Query) EDNS() *wire.EDNS { return &q.wire.EDNS }
 // Message is the query as it came. It must not be changed.
 func (q *Query) Message() []byte { return q.msg }
 
-// Reply is the reply as far as it is known, without OPT record: the answer, in the stage Answered. It must not be changed.
+// Reply is the reply as far as it is known: in the stage Answered the answer, without OPT record; at the end what is sent, nil if
+// nothing is. It must not be changed.
 func (q *Query) Reply() []byte { return q.reply }
 
 // Answer is the reply, read: its response code, and the addresses in it. It is nil where there is none, or none that can be read.
@@ -151,7 +152,7 @@ func (q *Query) Answer() *wire.Answer {
 	return &q.answer
 }
 
-// Rcode is the response code of the reply, without the bits that an OPT record has.
+// Rcode is the response code of the reply, without the bits that an OPT record has; SERVFAIL where there is none.
 func (q *Query) Rcode() uint16 {
 	if q.reply == nil {
 		return wire.RcodeServFail

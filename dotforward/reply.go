@@ -7,9 +7,8 @@ import (
 	"github.com/whence-project/whence/dotforward/wire"
 )
 
-// The replies that handlers give; each returns Done. ede is an info code of RFC 8914 or wire.NoEDE, text what a person may read of it.
-
-// Refuse replies REFUSED.
+// Refuse replies REFUSED. As all replies that handlers give it returns Done, and ede is an info code of RFC 8914 or wire.NoEDE, text
+// what a person may read of it.
 func (q *Query) Refuse(ede uint16, text string) Verdict { return q.fail(wire.RcodeRefused, ede, text) }
 
 // ServFail replies SERVFAIL.
