@@ -40,7 +40,7 @@ func TestForwarderHandlers(t *testing.T) {
 		"route corp.example {", "\tto tcp://"+inside, "}",
 		"observe", "log")
 	config = strings.Replace(config, "\tdotforward {", "\tenrich {\n\t\trank ./top.csv\n\t\tlexical\n\t\tsightings\n\t}\n\tdotforward {", 1)
-	s.start(config + "http://127.0.0.1:0 {\n\tdomain_stats\n}\n")
+	s.start(config + "http://:0 {\n\tbind 127.0.0.1\n\tdomain_stats\n}\n")
 	addr := s.dns("udp")
 	for _, tt := range []struct {
 		name  string
