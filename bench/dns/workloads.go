@@ -36,14 +36,14 @@ const (
 // queries leave one by one.
 var workloads = []workload{
 	{
-		name: "W1s", title: "hits, as many as the server takes: 16 clients with 64 queries under way each, about 900 names",
-		load:    load{kind: "hit", seconds: 2, clients: 16, window: 64, batch: 16, timeout: 250 * time.Millisecond},
+		name: "W1s", title: "hits, as many as the server takes: 16 clients with 16 queries under way each, about 900 names",
+		load:    load{kind: "hit", seconds: 1.5, clients: 16, window: 16, batch: 8, timeout: 250 * time.Millisecond},
 		columns: []string{mean, lost, failed},
 		note:    func(_ *forwarder, o outcome, _ seen) map[string]float64 { return map[string]float64{mean: o.Mean} },
 	},
 	{
 		name: "W1r", title: "hits, 20,000 a second",
-		load:    load{kind: "hit", seconds: 2, clients: 16, window: 64, batch: 1, rate: 20_000, timeout: time.Second},
+		load:    load{kind: "hit", seconds: 1.5, clients: 16, window: 64, batch: 1, rate: 20_000, timeout: time.Second},
 		columns: []string{mean, p99, lost, failed},
 		note: func(_ *forwarder, o outcome, _ seen) map[string]float64 {
 			return map[string]float64{mean: o.Mean, p99: o.P99}
@@ -56,8 +56,8 @@ var workloads = []workload{
 		note:    func(_ *forwarder, o outcome, _ seen) map[string]float64 { return map[string]float64{p99: o.P99} },
 	},
 	{
-		name: "W2", title: "misses, as many as the server takes: 100,000 new names a round, 400 queries under way, the upstream answers at once",
-		load:    load{kind: "miss", count: 100_000, clients: 16, window: 25, batch: 1, timeout: 5 * time.Second},
+		name: "W2", title: "misses, as many as the server takes: 60,000 new names a round, 400 queries under way, the upstream answers at once",
+		load:    load{kind: "miss", count: 60_000, clients: 16, window: 25, batch: 1, timeout: 5 * time.Second},
 		columns: []string{mean, perRecord, resident, lost, failed},
 		note: func(f *forwarder, o outcome, s seen) map[string]float64 {
 			return map[string]float64{mean: o.Mean, perRecord: float64(s.Queries) / float64(max(s.Records, 1)), resident: float64(f.PeakMemory()) / 1e6}
@@ -65,7 +65,7 @@ var workloads = []workload{
 	},
 	{
 		name: "W2r", title: "misses, 4,000 a second, the upstream answers after 10 ms",
-		load: load{kind: "miss", seconds: 3, clients: 16, window: 64, batch: 1, rate: 4000, timeout: 5 * time.Second}, delay: 10 * time.Millisecond,
+		load: load{kind: "miss", seconds: 2, clients: 16, window: 64, batch: 1, rate: 4000, timeout: 5 * time.Second}, delay: 10 * time.Millisecond,
 		columns: []string{added, p99, lost, failed},
 		note: func(_ *forwarder, o outcome, s seen) map[string]float64 {
 			return map[string]float64{added: o.Mean - s.Held, p99: o.P99}
