@@ -68,7 +68,7 @@ func (b *Batch) Later(i int) Peer {
 	return Peer{loop: b.loop, from: s.from, local: s.local, zone: s.zone}
 }
 
-// Peer is a client and the socket it asked at: a value of 80 bytes that needs no closing. The zero Peer is nobody.
+// Peer is a client and the socket it asked at: a value of 72 bytes that needs no closing. The zero Peer is nobody.
 type Peer struct {
 	loop  *loop
 	from  netip.AddrPort

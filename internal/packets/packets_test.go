@@ -161,57 +161,70 @@ func TestZeroPeer(t *testing.T) {
 // TestBatches has a loop held up until many packets wait, of which only some are answered.
 func TestBatches(t *testing.T) {
 	drivers(t, func(t *testing.T, o Options) {
-		o.Sockets, o.Batch, o.MaxPacket, o.MaxReply = 1, 4, 64, 16
-		g := listen(t, "127.0.0.1", o)
-		c := client(t, "127.0.0.1")
-		const packets = 43
-		var want []string
-		for i := range packets {
-			msg := fmt.Sprintf("%d", i)
-			switch {
-			case i%7 == 3: // dropped by us, wherever in a batch it comes
-				msg = fmt.Sprintf("%065d", i)
-			case i%3 != 1:
-				want = append(want, msg)
-			}
-			send(t, c, g.Addr(), msg)
-		}
-		g.Serve(handle(func(b *Batch) {
-			if n := b.Len(); n < 1 || n > 4 {
-				t.Errorf("a batch of %d", n)
-			}
-			for i := range b.Len() {
-				var n int
-				fmt.Sscanf(string(b.Packet(i)), "%d", &n)
-				if n%7 == 3 {
-					t.Errorf("packet %d is too long and was shown", n)
-				}
-				if n%3 != 1 {
-					b.SetReply(i, copy(b.Reply(i), b.Packet(i)))
-				}
-			}
-		}))
-		var got []string
-		for range want {
-			msg, _ := receive(t, c)
-			got = append(got, msg)
-		}
-		// One that is too long gives its place to the last of its batch, so the order is not that of sending.
-		if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
-			t.Fatalf("heard %q, want %q in any order", got, want)
-		}
-		over, sent := uint64(0), uint64(len(want))
-		for i := range packets {
-			if i%7 == 3 {
-				over++
-			}
-		}
-		waitFor(t, "counters", func() bool { return g.Counters().Received == packets-over })
-		n := g.Counters()
-		if n.Oversized != over || n.Sent != sent || n.SendErrors != 0 || n.Batches < packets/4/2 || n.Batches > packets {
-			t.Errorf("counters %+v, want %d oversized, %d sent", n, over, sent)
+		for _, address := range []string{"127.0.0.1", "0.0.0.0"} {
+			t.Run(address, func(t *testing.T) { testBatches(t, address, o) })
 		}
 	})
+}
+
+func testBatches(t *testing.T, address string, o Options) {
+	o.Sockets, o.Batch, o.MaxPacket, o.MaxReply = 1, 4, 64, 16
+	g := listen(t, address, o)
+	c := client(t, "127.0.0.1")
+	asked := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 1 + byte(i%3)}) }
+	if address == "127.0.0.1" {
+		asked = func(int) netip.Addr { return netip.MustParseAddr(address) }
+	}
+	const packets = 43
+	var want []string
+	for i := range packets {
+		msg := fmt.Sprintf("%d", i)
+		switch {
+		case i%7 == 3: // dropped by us, wherever in a batch it comes
+			msg = fmt.Sprintf("%065d", i)
+		case i%3 != 1:
+			want = append(want, msg)
+		}
+		send(t, c, netip.AddrPortFrom(asked(i), g.Addr().Port()), msg)
+	}
+	g.Serve(handle(func(b *Batch) {
+		if n := b.Len(); n < 1 || n > 4 {
+			t.Errorf("a batch of %d", n)
+		}
+		for i := range b.Len() {
+			var n int
+			fmt.Sscanf(string(b.Packet(i)), "%d", &n)
+			if b.Local(i) != asked(n) {
+				t.Errorf("packet %d was sent to %s, not to %s", n, b.Local(i), asked(n))
+			}
+			if n%7 == 3 {
+				t.Errorf("packet %d is too long and was shown", n)
+			}
+			if n%3 != 1 {
+				b.SetReply(i, copy(b.Reply(i), b.Packet(i)))
+			}
+		}
+	}))
+	var got []string
+	for range want {
+		msg, _ := receive(t, c)
+		got = append(got, msg)
+	}
+	// One that is too long gives its place to the last of its batch, so the order is not that of sending.
+	if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+		t.Fatalf("heard %q, want %q in any order", got, want)
+	}
+	over, sent := uint64(0), uint64(len(want))
+	for i := range packets {
+		if i%7 == 3 {
+			over++
+		}
+	}
+	waitFor(t, "counters", func() bool { return g.Counters().Received == packets-over })
+	n := g.Counters()
+	if n.Oversized != over || n.Sent != sent || n.SendErrors != 0 || n.Batches < packets/4/2 || n.Batches > packets {
+		t.Errorf("counters %+v, want %d oversized, %d sent", n, over, sent)
+	}
 }
 
 // TestSendError has one reply in the middle that cannot be sent: IPv4 has room for 65,507 bytes.
