@@ -28,10 +28,10 @@ func init() { httpcaddyfile.RegisterGlobalOption("dotforward", parseGlobalOption
 //		lame_duck <duration>
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next() // the option's name
 	if existing != nil {
 		return nil, d.Err("dotforward is there twice; one takes any number of addresses")
 	}
-	d.Next() // the option's name
 	if d.NextArg() {
 		return nil, d.ArgErr()
 	}
@@ -42,7 +42,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		}
 	}
 	if a.Forward == nil {
-		return nil, d.Err("dotforward: no upstream server; name one, as in: forward tls://1.1.1.1 cloudflare-dns.com")
+		return nil, d.Err("no upstream server; name one, as in: forward tls://1.1.1.1 cloudflare-dns.com")
 	}
 	return httpcaddyfile.App{Name: "dotforward", Value: caddyconfig.JSON(a, nil)}, nil
 }
