@@ -94,7 +94,7 @@ func (d *mmsg) run(_ *Batch, serve func()) {
 }
 
 // yieldAfter is how many full batches a loop is at before it lets others have the core: those who forward what it could not
-// answer, above all. That is about 2 ms; the runtime would take the core away after 10. Less would starve the loop beside
+// answer, above all. That is about 2 ms; the runtime would take the core away after 10. Fewer would starve the loop beside
 // goroutines that do use their 10.
 const yieldAfter = 16
 
