@@ -160,8 +160,9 @@ func (a *App) Start() error {
 func (a *App) env() (env Env, err error) {
 	running, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
-	a.hold(func() error { cancel(); return nil })
-	env = Env{Context: a.ctx, Running: running, Logger: a.logger, Chain: a.chain, Emit: a.emit, Pool: a.pool, State: a.keep}
+	var working sync.WaitGroup
+	a.hold(func() error { cancel(); working.Wait(); return nil })
+	env = Env{Context: a.ctx, Running: running, Go: working.Go, Logger: a.logger, Chain: a.chain, Emit: a.emit, Pool: a.pool, State: a.keep}
 	if a.chain != nil {
 		if err := a.chain.Open(a.ctx); err != nil {
 			return env, err

@@ -52,7 +52,7 @@ func testEnv(t *testing.T) (*Env, *observer.ObservedLogs) {
 	core, lines := observer.New(zap.InfoLevel)
 	kept := map[string]any{}
 	return &Env{
-		Running: running, Logger: zap.New(core), Ledger: ledger{claims: make(chan string, 16)},
+		Running: running, Go: func(f func()) { go f() }, Logger: zap.New(core), Ledger: ledger{claims: make(chan string, 16)},
 		Chain: enrich.NewChain("", enrich.Link{Name: "facts", Source: facts{
 			"young.test": {"created": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "rank": "7"},
 		}}),

@@ -30,7 +30,8 @@ type User interface {
 // Env is what handlers work with.
 type Env struct {
 	Context caddy.Context   // of the configuration
-	Running context.Context // done when the server has ended: for goroutines
+	Running context.Context // done when the server has ended: for what Go runs
+	Go      func(f func())  // runs f, which ends when Running is done; the configuration's end waits for it
 	Logger  *zap.Logger     // the module's
 	Chain   *enrich.Chain   // the one that the app names, open; nil where no handler uses it
 	Ledger  store.Ledger    // nil where no handler uses it

@@ -45,7 +45,7 @@ func (m *Observe) Open(env *Env) (dotforward.Handler, error) {
 	o := dotforward.NewObserve(dotforward.ObserveOptions{
 		Ledger: env.Ledger, PerName: m.PerName, Queue: m.Queue, Every: time.Duration(m.Every),
 	})
-	go o.Run(env.Running)
+	env.Go(func() { o.Run(env.Running) })
 	return o, nil
 }
 

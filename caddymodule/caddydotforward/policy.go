@@ -128,7 +128,7 @@ func (m *Policy) Open(env *Env) (dotforward.Handler, error) {
 	if o.Hit != nil {
 		r := m.newReporter(env)
 		o.Hit = r.report
-		go r.run(env.Running)
+		env.Go(func() { r.run(env.Running) })
 	}
 	return dotforward.NewPolicy(o)
 }
