@@ -95,7 +95,9 @@ func freePort() (addr netip.AddrPort, err error) {
 func (b *bench) startPeer(name, program string, args ...string) (*forwarder, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
-		return nil, err
+		if path, err = exec.LookPath(filepath.Join("/usr/sbin", program)); err != nil { // where Debian has servers, and users no path to
+			return nil, err
+		}
 	}
 	f, set, text, err := b.configure(name)
 	if err != nil {

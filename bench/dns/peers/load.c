@@ -40,7 +40,7 @@ struct query {
 struct client {
 	int fd;
 	uint32_t next, oldest; // queries [oldest, next) may be under way; the low 16 bits are the ID
-	int under_way;
+	int under_way, window;
 	struct query *ring;
 };
 
@@ -145,22 +145,26 @@ static void take_answers(struct client *c) {
 	}
 }
 
+// give_up counts what was lost. A client that lost some, halves its window, down to a batch: otherwise servers with little room for what
+// comes in would drop it over and over, and idle until it times out.
 static void give_up(struct client *c, double t) {
-	while (c->oldest != c->next) {
+	long before = lost;
+	for (; c->oldest != c->next; c->oldest++) {
 		struct query *q = &c->ring[c->oldest & (ring_size - 1)];
-		if (q->sent != 0) {
-			if (t - q->sent < timeout)
-				return;
-			q->sent = 0;
-			c->under_way--;
-			lost++;
-		}
-		c->oldest++;
+		if (q->sent == 0)
+			continue;
+		if (t - q->sent < timeout)
+			break;
+		q->sent = 0;
+		c->under_way--;
+		lost++;
 	}
+	if (lost > before)
+		c->window = c->window / 2 > batch ? c->window / 2 : batch;
 }
 
 static int has_room(struct client *c, int n) {
-	return c->under_way + n <= window && c->next - c->oldest + n <= ring_size;
+	return c->under_way + n <= c->window && c->next - c->oldest + n <= ring_size;
 }
 
 static void send_queries(struct client *c, int n) {
@@ -207,6 +211,7 @@ static void open_clients(void) {
 	struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	for (int i = 0; i < clients; i++) {
 		int room = 4 << 20;
+		all[i].window = window;
 		all[i].ring = calloc(ring_size, sizeof *all[i].ring);
 		all[i].fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 		setsockopt(all[i].fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
