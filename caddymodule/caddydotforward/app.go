@@ -153,6 +153,7 @@ func (a *App) Start() error {
 		return a.server.Close(ctx)
 	})
 	current.set(a)
+	a.hold(func() error { current.unset(a); return nil })
 	return a.listen()
 }
 
@@ -187,7 +188,6 @@ const grace = 10 * time.Second
 // Stop hands over to the next configuration, if there is one, and lets queries end: beside the reload, or before the process does.
 func (a *App) Stop() error {
 	a.stopped.Do(func() {
-		current.unset(a)
 		if a.server == nil {
 			a.release()
 			return

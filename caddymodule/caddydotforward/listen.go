@@ -136,7 +136,7 @@ func (a *App) listenUDP(addr address, chosen map[string]uint16) error {
 		return err
 	}
 	key := addr.JoinHostPort(0)
-	v, _, err := groups.LoadOrNew(key, func() (caddy.Destructor, error) {
+	v, loaded, err := groups.LoadOrNew(key, func() (caddy.Destructor, error) {
 		g, err := packets.Listen(at, packets.Options{})
 		return group{g}, err
 	})
@@ -150,6 +150,10 @@ func (a *App) listenUDP(addr address, chosen map[string]uint16) error {
 		_, err := groups.Delete(key)
 		return err
 	})
+	if n := g.ReadBuffer(); !loaded && n > 0 && n < packets.DefaultReadBuffer {
+		a.logger.Info("the system keeps fewer packets than asked while the server is busy; raise net.core.rmem_max",
+			zap.Int("bytes", n), zap.Int("asked", packets.DefaultReadBuffer))
+	}
 	chosen[key] = g.Addr().Port()
 	a.logger.Info("listening", zap.String("network", "udp"), zap.String("address", g.Addr().String()), zap.Int("sockets", g.Sockets()))
 	return nil

@@ -164,6 +164,11 @@ func TestForwarderKeepsAnswersOverARestart(t *testing.T) {
 	mustResolve(t, "udp", s.dns("udp"), "www.example.org", dns.RcodeSuccess)
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	s.log.wait(t, 1, "answering on as a lame duck")
+	for _, network := range []string{"udp", "tcp"} {
+		if _, err := resolve(network, s.dns(network), "www.example.org"); err != nil {
+			t.Errorf("a lame duck does not answer over %s: %v", network, err)
+		}
+	}
 	<-s.exited
 	up.Stop()
 	s.start(config)
