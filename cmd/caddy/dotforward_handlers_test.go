@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -179,7 +180,7 @@ func TestForwarderKeepsAnswersOverARestart(t *testing.T) {
 }
 
 // TestForwarderWhileUpstreamsRestart asks from 64 clients while the upstream server is killed and started again and again: every
-// query is answered.
+// query is answered. With WHENCE_SOAK set it does so for half a minute.
 func TestForwarderWhileUpstreamsRestart(t *testing.T) {
 	s := newServer(t)
 	up, address, ca := newDoT(t, s, "dot.test")
@@ -189,7 +190,9 @@ func TestForwarderWhileUpstreamsRestart(t *testing.T) {
 		mustResolve(t, "udp", addr, "warm.example.org", dns.RcodeSuccess)
 	}
 	var wg sync.WaitGroup
-	var asked, answered, worst atomic.Int64
+	var asked, answered atomic.Int64
+	var mu sync.Mutex
+	var took []time.Duration
 	stop := make(chan struct{})
 	for i := range 64 {
 		wg.Go(func() {
@@ -209,13 +212,17 @@ func TestForwarderWhileUpstreamsRestart(t *testing.T) {
 				if reply.Rcode == dns.RcodeSuccess {
 					answered.Add(1)
 				}
-				for took := int64(time.Since(began)); took > worst.Load(); {
-					worst.Store(took)
-				}
+				mu.Lock()
+				took = append(took, time.Since(began))
+				mu.Unlock()
 			}
 		})
 	}
-	for range 4 {
+	restarts := 4
+	if os.Getenv("WHENCE_SOAK") != "" {
+		restarts = 30
+	}
+	for range restarts {
 		up.Stop()
 		time.Sleep(300 * time.Millisecond) // as long as a restart takes
 		if _, err := up.Listen(address); err != nil {
@@ -225,8 +232,10 @@ func TestForwarderWhileUpstreamsRestart(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	t.Logf("%d queries, %d answered with an address, the slowest after %v", asked.Load(), answered.Load(), time.Duration(worst.Load()))
-	if worst.Load() > int64(5*time.Second) || answered.Load() < asked.Load()/2 {
-		t.Errorf("%d of %d answered, the slowest after %v", answered.Load(), asked.Load(), time.Duration(worst.Load()))
+	slices.Sort(took)
+	p99, worst := took[len(took)*99/100], took[len(took)-1]
+	t.Logf("%d queries, %d answered with an address, p99 %v, the slowest after %v", asked.Load(), answered.Load(), p99, worst)
+	if worst > 5*time.Second || answered.Load() < asked.Load()/2 {
+		t.Errorf("%d of %d answered with an address, the slowest after %v", answered.Load(), asked.Load(), worst)
 	}
 }
