@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
+
+	"github.com/whence-project/whence/internal/sockets"
 )
 
 // holder finds the process that has the address or its port on every address, from /proc: which socket, then whose file
@@ -18,26 +18,7 @@ func holder(address netip.AddrPort) string {
 	for _, table := range []string{"/proc/net/udp", "/proc/net/udp6"} {
 		inTheWay(table, address, inodes)
 	}
-	if len(inodes) == 0 {
-		return ""
-	}
-	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	for _, fd := range fds {
-		link, err := os.Readlink(fd)
-		if err != nil || !inodes[link] {
-			continue
-		}
-		pid := strings.Split(fd, "/")[2]
-		if pid == strconv.Itoa(os.Getpid()) {
-			return "another server of this configuration"
-		}
-		comm, err := os.ReadFile("/proc/" + pid + "/comm")
-		if err != nil {
-			continue
-		}
-		return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(comm)), pid)
-	}
-	return ""
+	return sockets.Owner(inodes)
 }
 
 // inTheWay adds the sockets of a /proc/net/udp table that address cannot be bound beside, in the form that /proc/<pid>/fd links to.

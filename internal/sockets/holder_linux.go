@@ -25,6 +25,12 @@ func holder(address string) string {
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		listening(table, uint16(n), inodes)
 	}
+	return Owner(inodes)
+}
+
+// Owner is the process that has one of the sockets open, "caddy (pid 4711)". They are in the form that /proc/<pid>/fd links to,
+// "socket:[4711]". It is empty where there is none or we may not look.
+func Owner(inodes map[string]bool) string {
 	if len(inodes) == 0 {
 		return ""
 	}
