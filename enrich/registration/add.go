@@ -92,7 +92,7 @@ func (s *Source) missing(q *enrich.Query, r *enrich.Record, key string, now time
 			r.Note(enrich.Unfetched, notYet)
 			return enrich.Next
 		}
-		r.Attach(noServer(key, now), netip.Prefix{})
+		r.Attach(noServer(key), netip.Prefix{})
 		r.Note(enrich.Failed, noServerText(q.Subject, key))
 		return enrich.Next
 	}
@@ -129,8 +129,8 @@ func (s *Source) held(q *enrich.Query) string {
 }
 
 // noServer says that nobody can be asked, which is no finding.
-func noServer(key string, now time.Time) *enrich.Fragment {
-	a := Answer{Class: whoisreply.Unsupported, Name: key, Asked: now.UTC()}
+func noServer(key string) *enrich.Fragment {
+	a := Answer{Class: whoisreply.Unsupported, Name: key}
 	return a.fragmentOf(&enrich.Origin{Source: "registration", Baseline: true})
 }
 

@@ -20,7 +20,10 @@ func (a *Answer) fragment() *enrich.Fragment {
 }
 
 func (a *Answer) fragmentOf(o *enrich.Origin) *enrich.Fragment {
-	w := writer{enrich.NewBuilder(o).AsOf(a.Asked)}
+	w := writer{enrich.NewBuilder(o)}
+	if !a.Asked.IsZero() {
+		w.b.AsOf(a.Asked)
+	}
 	w.text("registration", a.Class.String())
 	w.text("registration_via", a.Via)
 	w.text("registration_server", a.Server)
