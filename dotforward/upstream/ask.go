@@ -58,7 +58,7 @@ type attempt struct {
 func newAsk(p *Pool, q []byte, deadline int64, done func([]byte, *Server, error)) (*ask, error) {
 	a := &ask{p: p, deadline: deadline, done: done}
 	a.attempts = a.attemptsArray[:0]
-	frame, end, err := appendFrame(a.frameArray[:0], q, p.padded)
+	frame, end, err := appendFrame(a.frameArray[:0], q, p.padded, p.keepalive)
 	if err != nil {
 		return nil, err
 	}

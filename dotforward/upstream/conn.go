@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,13 +25,20 @@ const (
 	connClosed
 )
 
+// link is what a connection goes over.
+type link struct {
+	raw  net.Conn // what nc reads and writes
+	nc   net.Conn
+	http *http.ClientConn // over nc; nil: DNS messages are written to nc as they are
+}
+
 // conn is a connection to a server: queries are pipelined and answered in any order (RFC 7766 §6.2.1.1, §7).
 type conn struct {
-	s     *Server
-	raw   net.Conn // what nc reads and writes
-	nc    net.Conn
-	wake  chan struct{} // one place: there is something to write
+	s *Server
+	link
+	wake  chan struct{} // one place: there is something to write, or the state of http has changed
 	load  atomic.Int32  // queries in flight
+	most  atomic.Int32  // of them
 	quiet atomic.Int64  // since when there was no answer: the last one, or the first query after none was in flight
 	idle  atomic.Int64  // how long it may be unused
 
@@ -50,16 +58,24 @@ type conn struct {
 }
 
 // serve starts what a connection lives by.
-func (s *Server) serve(raw, nc net.Conn) bool {
-	c := &conn{s: s, raw: raw, nc: nc, wake: make(chan struct{}, 1)}
+func (s *Server) serve(l link) bool {
+	c := &conn{s: s, link: l, wake: make(chan struct{}, 1)}
+	c.most.Store(int32(s.o.MaxInFlight))
 	c.quiet.Store(now())
 	c.idle.Store(int64(s.o.Idle))
+	if c.http != nil {
+		c.takeLimit(c.http.Available(), 0)
+	}
 	if !s.add(c) {
 		return false
 	}
-	s.work.Add(2)
-	go c.write()
-	go c.read()
+	if c.http != nil {
+		c.startHTTP()
+	} else {
+		s.work.Add(2)
+		go c.write()
+		go c.read()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != connClosed {
@@ -71,7 +87,7 @@ func (s *Server) serve(raw, nc net.Conn) bool {
 // send puts an ask, whose lock is held, on the wire. It is refused where the connection has no room or is being left.
 func (c *conn) send(a *ask, t int64) bool {
 	c.mu.Lock()
-	if c.state != connOpen || len(c.slots)-len(c.free) >= c.s.o.MaxInFlight || len(c.out) > mostOut {
+	if c.state != connOpen || len(c.slots)-len(c.free) >= int(c.most.Load()) || len(c.out) > mostOut || !c.reserve() {
 		c.mu.Unlock()
 		return false
 	}
@@ -89,10 +105,16 @@ func (c *conn) send(a *ask, t int64) bool {
 	if c.load.Add(1) == 1 {
 		c.quiet.Store(t)
 	}
-	first := len(c.out) == 0
-	at := len(c.out)
-	c.out = append(c.out, a.frame...)
-	binary.BigEndian.PutUint16(c.out[at+2:], id)
+	first := false
+	if c.http != nil {
+		c.s.work.Add(1) // while the connection is open: it is not the first
+		go c.exchange(a, id)
+	} else {
+		at := len(c.out)
+		first = at == 0
+		c.out = append(c.out, a.frame...)
+		binary.BigEndian.PutUint16(c.out[at+2:], id)
+	}
 	c.mu.Unlock()
 	a.attempts = append(a.attempts, attempt{s: c.s, c: c, id: id, live: true, sent: t})
 	c.s.stats.queries.Add(1)
@@ -213,7 +235,7 @@ func (c *conn) handle(reply []byte, t int64) {
 		c.s.stats.unknown.Add(1) // late, or never asked
 	case answers(reply, a.question):
 		c.quiet.Store(t)
-		if n := c.answers.Add(1); n&63 == 1 {
+		if n := c.answers.Add(1); n&63 == 1 && c.http == nil {
 			c.keepalive(reply)
 		}
 		a.answered(c, id, reply, t)

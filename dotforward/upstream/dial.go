@@ -2,10 +2,7 @@ package upstream
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -25,43 +21,32 @@ const (
 
 // NewDoT is a server that is asked over TLS (RFC 7858), TLS 1.2 at least. It connects when it is first asked, or warmed.
 func NewDoT(o Options) (*Server, error) {
-	pins, err := parsePins(o.Pins)
-	if err != nil {
-		return nil, err
+	if o.URL != "" || o.Path != "" {
+		return nil, errors.New("an upstream server over TLS has no URL")
 	}
 	if o.Port == 0 {
 		o.Port = 853
 	}
-	_, addrErr := netip.ParseAddr(o.Host)
-	if o.Name == "" && (len(pins) == 0 || addrErr != nil) {
-		o.Name = o.Host
+	config, err := o.encryption("dot")
+	if err != nil {
+		return nil, err
 	}
-	config := &tls.Config{
-		ServerName: strings.TrimSuffix(o.Name, "."), RootCAs: o.Roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"dot"},
-		ClientSessionCache: tls.NewLRUClientSessionCache(4),
-		// Small first records are for pages that render early; a query is whole or nothing.
-		DynamicRecordSizingDisabled: true,
-	}
-	if len(pins) > 0 {
-		config.VerifyConnection = func(state tls.ConnectionState) error { return checkPins(pins, o.Name != "", state) }
-		config.InsecureSkipVerify = o.Name == "" // the pin alone is what the server is known by
-	}
-	return newServer(o, config)
+	return newServer(o, config, nil)
 }
 
 // NewPlain is a server that is asked in the clear, over TCP (RFC 7766): for zones on the operator's own network that he named it for. The
-// options about TLS must be empty.
+// options about TLS and HTTPS must be empty.
 func NewPlain(o Options) (*Server, error) {
-	if o.Name != "" || o.Roots != nil || len(o.Pins) > 0 {
-		return nil, errors.New("an upstream server in the clear has no certificate to verify")
+	if o.Name != "" || o.Roots != nil || len(o.Pins) > 0 || o.URL != "" || o.Path != "" {
+		return nil, errors.New("an upstream server in the clear has no certificate to verify, and no URL")
 	}
 	if o.Port == 0 {
 		o.Port = 53
 	}
-	return newServer(o, nil)
+	return newServer(o, nil, nil)
 }
 
-func newServer(o Options, config *tls.Config) (*Server, error) {
+func newServer(o Options, config *tls.Config, http *target) (*Server, error) {
 	if o.Host == "" {
 		return nil, errors.New("an upstream server has an address or a name")
 	}
@@ -82,7 +67,7 @@ func newServer(o Options, config *tls.Config) (*Server, error) {
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
 	}
-	s := &Server{o: o, tls: config, all: make(map[*conn]struct{})}
+	s := &Server{o: o, tls: config, http: http, all: make(map[*conn]struct{})}
 	s.conns.Store(new([]*conn))
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.health.query = probe
@@ -100,47 +85,17 @@ func defaults[T int | time.Duration](v *T, d T) {
 
 func (s *Server) address() string { return net.JoinHostPort(s.o.Host, strconv.Itoa(int(s.o.Port))) }
 
-func parsePins(pins []string) ([][sha256.Size]byte, error) {
-	var parsed [][sha256.Size]byte
-	for _, pin := range pins {
-		b, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(pin, "sha256/"))
-		if err != nil || len(b) != sha256.Size {
-			return nil, fmt.Errorf("pin %q is not a SHA-256 digest in base64", pin)
-		}
-		parsed = append(parsed, [sha256.Size]byte(b))
-	}
-	return parsed, nil
-}
-
-// checkPins reports an error unless a pin fits. In a chain that was not verified only the first certificate is one that the
-// peer has proved to have the key of; the others anyone may send.
-func checkPins(pins [][sha256.Size]byte, verified bool, state tls.ConnectionState) error {
-	fits := func(cert *x509.Certificate) bool {
-		return slices.Contains(pins, sha256.Sum256(cert.RawSubjectPublicKeyInfo))
-	}
-	if verified {
-		for _, chain := range state.VerifiedChains {
-			if slices.ContainsFunc(chain, fits) {
-				return nil
-			}
-		}
-	} else if len(state.PeerCertificates) > 0 && fits(state.PeerCertificates[0]) {
-		return nil
-	}
-	return errors.New("tls: no key of the server is one that is pinned")
-}
-
 // startDial opens a connection beside what goes on; s.mu is held. The asks in the queue get it, or its fault.
 func (s *Server) startDial() {
 	s.dialing = true
 	s.work.Add(1)
 	go func() {
 		defer s.work.Done()
-		raw, nc, kind, err := s.connect()
+		l, kind, err := s.connect()
 		s.dialed(err)
 		if err == nil {
-			if !s.serve(raw, nc) {
-				raw.Close()
+			if !s.serve(l) {
+				l.raw.Close()
 				err = ErrClosed
 			}
 		} else {
@@ -187,32 +142,39 @@ func (s *Server) afterDial(err error) {
 	}
 }
 
-// connect makes a connection. raw is under nc.
-func (s *Server) connect() (raw, nc net.Conn, kind failure, err error) {
+// connect makes a connection.
+func (s *Server) connect() (l link, kind failure, err error) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.o.DialTimeout)
 	defer cancel()
 	addrs, err := s.addresses(ctx)
 	if err != nil {
-		return nil, nil, failResolve, err
+		return l, failResolve, err
 	}
-	raw, err = s.dialAny(ctx, addrs)
+	raw, err := s.dialAny(ctx, addrs)
 	if err != nil {
-		return nil, nil, failDial, err
+		return l, failDial, err
 	}
 	s.stats.connects.Add(1)
 	if s.tls == nil {
-		return raw, raw, failNone, nil
+		return link{raw: raw, nc: raw}, failNone, nil
 	}
 	t := tls.Client(raw, s.tls)
 	if err := t.HandshakeContext(ctx); err != nil {
 		raw.Close()
-		return nil, nil, failTLS, fmt.Errorf("TLS with %v: %w", s, err)
+		return l, failTLS, fmt.Errorf("TLS with %v: %w", s, err)
 	}
 	s.stats.handshakes.Add(1)
 	if t.ConnectionState().DidResume {
 		s.stats.resumed.Add(1)
 	}
-	return raw, t, failNone, nil
+	l = link{raw: raw, nc: t}
+	if s.http != nil {
+		if l.http, err = s.http.client(ctx, t); err != nil {
+			raw.Close()
+			return l, failHTTP, fmt.Errorf("HTTP with %v: %w", s, err)
+		}
+	}
+	return l, failNone, nil
 }
 
 // addresses are where the server is, another one first after each fault.

@@ -24,9 +24,9 @@ var zeros [paddedTo]byte
 // appendFrame appends q, a query in wire form, as it goes out: length first (RFC 1035 §4.2.2), the ID for the connection to fill
 // in. Of q go the opcode (which is QUERY), RD, AD, CD, the question, and of an OPT record the DO bit and the client subnet
 // (RFC 7871); the rest of it is hop by hop (RFC 6891 §6.1.1) and ours. With padded, for TLS, there is an OPT record whatever the
-// client sent, it asks for a keepalive, and the message is padded. questionEnd is where the question ends in q. A message that
-// is not a query with one question is ErrQuery.
-func appendFrame(dst, q []byte, padded bool) (frame []byte, questionEnd int, err error) {
+// client sent, and the message is padded; with keepalive, for DNS over TLS, that record asks for one. questionEnd is where the
+// question ends in q. A message that is not a query with one question is ErrQuery.
+func appendFrame(dst, q []byte, padded, keepalive bool) (frame []byte, questionEnd int, err error) {
 	questionEnd = endOfQuestion(q)
 	if questionEnd == 0 || q[2]&0xf8 != 0 {
 		return dst, 0, ErrQuery
@@ -49,8 +49,10 @@ func appendFrame(dst, q []byte, padded bool) (frame []byte, questionEnd int, err
 				dst = append(dst, subnet...)
 			}
 		}
-		if padded {
+		if keepalive {
 			dst = append(dst, 0, optionKeepalive, 0, 0)
+		}
+		if padded {
 			pad := -(len(dst) - start - 2 + 4) & (paddedTo - 1)
 			dst = append(dst, 0, optionPadding, byte(pad>>8), byte(pad))
 			dst = append(dst, zeros[:pad]...)

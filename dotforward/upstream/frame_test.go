@@ -56,7 +56,7 @@ func TestFrame(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			q := message(t, dnsmessage.Message{Header: tt.header, Questions: []dnsmessage.Question{exampleQuestion}, Additionals: tt.extra})
-			frame, end, err := appendFrame(nil, q, tt.padded)
+			frame, end, err := appendFrame(nil, q, tt.padded, tt.padded)
 			if err != nil || int(binary.BigEndian.Uint16(frame)) != len(frame)-2 || tt.padded != ((len(frame)-2)%paddedTo == 0) {
 				t.Fatalf("%v, %x", err, frame)
 			}
@@ -158,7 +158,7 @@ func FuzzFrame(f *testing.F) {
 	f.Add(message(f, dnsmessage.Message{Questions: []dnsmessage.Question{exampleQuestion}, Additionals: []dnsmessage.Resource{
 		opt(0x8000, dnsmessage.Option{Code: optionECS, Data: []byte{0, 1, 24, 0, 192, 0, 2}})}}), false)
 	f.Fuzz(func(t *testing.T, q []byte, padded bool) {
-		frame, end, err := appendFrame(nil, q, padded)
+		frame, end, err := appendFrame(nil, q, padded, padded)
 		if err != nil {
 			return
 		}

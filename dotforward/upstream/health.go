@@ -30,10 +30,11 @@ const (
 	failTimeout
 	failFormat
 	failMismatch
+	failHTTP
 	failures
 )
 
-var failureNames = [failures]string{"", "resolve", "dial", "tls", "lost", "silent", "timeout", "format", "mismatch"}
+var failureNames = [failures]string{"", "resolve", "dial", "tls", "lost", "silent", "timeout", "format", "mismatch", "http"}
 
 // Event is a change of a server's health. Err is why it is down.
 type Event struct {

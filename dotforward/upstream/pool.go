@@ -35,15 +35,16 @@ type PoolOptions struct {
 
 // Pool asks servers under a policy. It is safe for concurrent use.
 type Pool struct {
-	o        PoolOptions
-	policy   Policy
-	servers  []*Server
-	padded   bool
-	patience int64
-	wheel    wheel
-	pending  atomic.Int64
-	stats    poolCounters
-	probed   atomic.Int64 // when Fastest last looked for servers to probe
+	o         PoolOptions
+	policy    Policy
+	servers   []*Server
+	padded    bool
+	keepalive bool
+	patience  int64
+	wheel     wheel
+	pending   atomic.Int64
+	stats     poolCounters
+	probed    atomic.Int64 // when Fastest last looked for servers to probe
 
 	mu     sync.Mutex
 	closed bool
@@ -69,6 +70,9 @@ func NewPool(o PoolOptions, servers ...*Server) (*Pool, error) {
 		if s.tls == nil != (servers[0].tls == nil) {
 			return nil, errors.New("an upstream pool has no servers with and without encryption")
 		}
+		if (s.http == nil) != (servers[0].http == nil) {
+			return nil, errors.New("an upstream pool has no servers both over TLS and over HTTPS")
+		}
 		if slices.Contains(servers[:i], s) {
 			return nil, fmt.Errorf("upstream server %v is in the pool twice", s)
 		}
@@ -86,7 +90,7 @@ func NewPool(o PoolOptions, servers ...*Server) (*Pool, error) {
 		o.Patience = DefaultPatience
 	}
 	p := &Pool{o: o, policy: o.Policy, servers: slices.Clone(servers), padded: servers[0].tls != nil,
-		patience: int64(o.Patience), empty: make(chan struct{})}
+		keepalive: servers[0].tls != nil && servers[0].http == nil, patience: int64(o.Patience), empty: make(chan struct{})}
 	p.wheel.due, p.wheel.start = (*ask).due, now()
 	return p, nil
 }

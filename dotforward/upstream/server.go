@@ -26,8 +26,13 @@ const mostQueued = 8192 // asks that wait for a connection of a server
 type Options struct {
 	// Host is the server's address or name.
 	Host string
-	// Port is its port. 0: 853 with TLS, 53 without.
+	// Port is its port. 0: 853 with TLS, 443 with HTTPS, 53 without.
 	Port uint16
+	// URL is where a server over HTTPS is asked, as https://dns.example/dns-query; a "{?dns}" at its end (RFC 8484 §3) is allowed. Its
+	// host is what Host and Name are if they are empty. It excludes Port and Path.
+	URL string
+	// Path is that of the URL of a server over HTTPS that is given by Host instead. Empty: /dns-query.
+	Path string
 	// Addrs are the addresses of a Host that is a name: nothing is looked up.
 	Addrs []netip.Addr
 	// Lookup finds the addresses of a Host that is a name and has no Addrs, each time that a connection is made; where it fails, those
@@ -67,6 +72,7 @@ type Options struct {
 type Server struct {
 	o       Options
 	tls     *tls.Config // nil: plain DNS
+	http    *target     // nil: not over HTTPS
 	prober  *Pool
 	stats   counters
 	health  health
@@ -93,11 +99,13 @@ type Server struct {
 
 // String is the server as it is written in a configuration.
 func (s *Server) String() string {
-	scheme := "tls://"
-	if s.tls == nil {
-		scheme = "dns://"
+	switch {
+	case s.http != nil:
+		return "https://" + s.address() + s.http.path
+	case s.tls != nil:
+		return "tls://" + s.address()
 	}
-	return scheme + s.address()
+	return "dns://" + s.address()
 }
 
 // usableConn is the connection for the next query, nil if all are full or there is none. The second is used when the first has much to
@@ -105,11 +113,11 @@ func (s *Server) String() string {
 func (s *Server) usableConn() *conn {
 	var best *conn
 	for _, c := range *s.conns.Load() {
-		n := int(c.load.Load())
-		if n < s.o.MaxInFlight/2 {
+		n, most := int(c.load.Load()), int(c.most.Load())
+		if n < most/2 {
 			return c
 		}
-		if n < s.o.MaxInFlight && (best == nil || n < int(best.load.Load())) {
+		if n < most && (best == nil || n < int(best.load.Load())) {
 			best = c
 		}
 	}
@@ -123,7 +131,7 @@ func (s *Server) send(a *ask, t int64) error {
 	}
 	c := s.usableConn()
 	if c != nil && c.send(a, t) {
-		if int(c.load.Load()) >= s.o.MaxInFlight/2 && len(*s.conns.Load()) < s.o.MaxConns {
+		if c.load.Load() >= c.most.Load()/2 && len(*s.conns.Load()) < s.o.MaxConns {
 			s.grow(t)
 		}
 		return nil

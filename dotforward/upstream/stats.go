@@ -32,7 +32,7 @@ type Stats struct {
 
 	Connects, Handshakes, Resumed uint64 // Resumed of the Handshakes (TLS)
 
-	Failures map[string]uint64 // by kind: resolve, dial, tls, lost, silent, timeout, format, mismatch
+	Failures map[string]uint64 // by kind: resolve, dial, tls, lost, silent, timeout, format, mismatch, http
 	Latency  [LatencyBuckets]uint64
 }
 

@@ -1,11 +1,12 @@
 // Package upstream asks DNS servers over TLS (RFC 7858), in wire form: connections that are kept and pipelined, pools of servers
 // under a policy, health. Nothing here falls back to DNS without encryption: a pool is of one protocol, and plain DNS is only
-// for who builds a plain server ([NewPlain]).
+// for who builds a plain server ([NewPlain]). DNS over HTTPS (RFC 8484) is there too ([NewDoH]).
 //
 // A [Server] has the connections and outlives the [Pool]s that use it, so that a reload that changes policies opens none. A
 // query is an ask: a small state machine that has attempts under way on connections, and is moved by replies, by connections
 // that fail, and by a timing wheel. There is no goroutine for a query: a connection has a reader, which calls back with the
-// replies, and a writer, which packs what has gathered into as few TLS records as it can.
+// replies, and a writer, which packs what has gathered into as few TLS records as it can. Over HTTPS alone
+// each query has a goroutine, because net/http wants it so; the connections' limits bound them.
 //
 // Locks are taken in one order: an ask's, a server's, then a connection's or the wheel's.
 package upstream
