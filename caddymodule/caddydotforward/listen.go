@@ -3,6 +3,7 @@ package caddydotforward
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -42,7 +43,7 @@ func (a *App) parseAddresses(ctx caddy.Context) error {
 		if err != nil {
 			return err
 		}
-		networks := []string{"udp", "tcp"}
+		networks := []string{"tcp", "udp"}
 		port := uint(Port)
 		if rest, ok := strings.CutPrefix(l, "tls://"); ok {
 			networks, l, port = []string{"tls"}, rest, TLSPort
@@ -89,7 +90,7 @@ func (a *App) listen() error {
 		}
 		config = a.TLSPolicies.TLSConfig(a.ctx)
 	}
-	sharedPort := make(map[string]uint16) // where the kernel chooses a port for UDP, TCP has the same
+	sharedPort := make(map[string]uint16) // where the kernel chooses a port for TCP, UDP has the same
 	for _, addr := range a.addresses {
 		switch addr.network {
 		case "udp":
@@ -137,6 +138,12 @@ func (a *App) listenUDP(addr address, chosen map[string]uint16) error {
 	}
 	key := addr.JoinHostPort(0)
 	v, loaded, err := groups.LoadOrNew(key, func() (caddy.Destructor, error) {
+		if port := chosen[key]; at.Port() == 0 && port != 0 {
+			g, err := packets.Listen(netip.AddrPortFrom(at.Addr(), port), packets.Options{})
+			if taken := (*packets.InUseError)(nil); !errors.As(err, &taken) {
+				return group{g}, err
+			}
+		}
 		g, err := packets.Listen(at, packets.Options{})
 		return group{g}, err
 	})
@@ -154,7 +161,6 @@ func (a *App) listenUDP(addr address, chosen map[string]uint16) error {
 		a.logger.Info("the system keeps fewer packets than asked while the server is busy; raise net.core.rmem_max",
 			zap.Int("bytes", n), zap.Int("asked", packets.DefaultReadBuffer))
 	}
-	chosen[key] = g.Addr().Port()
 	a.logger.Info("listening", zap.String("network", "udp"), zap.String("address", g.Addr().String()), zap.Int("sockets", g.Sockets()))
 	return nil
 }
@@ -177,13 +183,12 @@ func udpAddress(addr address) (netip.AddrPort, error) {
 }
 
 func (a *App) listenTCP(addr address, chosen map[string]uint16, serve func(net.Conn)) error {
-	na := addr.NetworkAddress
-	if port, ok := chosen[addr.JoinHostPort(0)]; ok && na.StartPort == 0 {
-		na.StartPort, na.EndPort = uint(port), uint(port)
-	}
-	port, err := ports.Acquire(a.ctx, na)
+	port, err := ports.Acquire(a.ctx, addr.NetworkAddress)
 	if err != nil {
 		return err
+	}
+	if ap, err := netip.ParseAddrPort(port.Addr().String()); err == nil && chosen != nil {
+		chosen[addr.JoinHostPort(0)] = ap.Port()
 	}
 	detach := port.Attach(serve)
 	a.hold(func() error {
