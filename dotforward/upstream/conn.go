@@ -30,6 +30,7 @@ type link struct {
 	raw  net.Conn // what nc reads and writes
 	nc   net.Conn
 	http *http.ClientConn // over nc; nil: DNS messages are written to nc as they are
+	udp  *datagrams       // instead of all these
 }
 
 // conn is a connection to a server: queries are pipelined and answered in any order (RFC 7766 §6.2.1.1, §7).
@@ -69,8 +70,8 @@ func (s *Server) serve(l link) bool {
 	if !s.add(c) {
 		return false
 	}
-	if c.http != nil {
-		c.startHTTP()
+	if c.http != nil || c.udp != nil {
+		c.startTending()
 	} else {
 		s.work.Add(2)
 		go c.write()
@@ -106,7 +107,7 @@ func (c *conn) send(a *ask, t int64) bool {
 		c.quiet.Store(t)
 	}
 	first := false
-	if c.http != nil {
+	if c.http != nil || c.udp != nil {
 		c.s.work.Add(1) // while the connection is open: it is not the first
 		go c.exchange(a, id)
 	} else {
@@ -235,7 +236,7 @@ func (c *conn) handle(reply []byte, t int64) {
 		c.s.stats.unknown.Add(1) // late, or never asked
 	case answers(reply, a.question):
 		c.quiet.Store(t)
-		if n := c.answers.Add(1); n&63 == 1 && c.http == nil {
+		if n := c.answers.Add(1); n&63 == 1 && c.http == nil && c.udp == nil {
 			c.keepalive(reply)
 		}
 		a.answered(c, id, reply, t)

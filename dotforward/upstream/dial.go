@@ -21,8 +21,8 @@ const (
 
 // NewDoT is a server that is asked over TLS (RFC 7858), TLS 1.2 at least. It connects when it is first asked, or warmed.
 func NewDoT(o Options) (*Server, error) {
-	if o.URL != "" || o.Path != "" {
-		return nil, errors.New("an upstream server over TLS has no URL")
+	if o.URL != "" || o.Path != "" || o.Network != "" {
+		return nil, errors.New("an upstream server over TLS has no URL and no other network than TCP")
 	}
 	if o.Port == 0 {
 		o.Port = 853
@@ -34,11 +34,15 @@ func NewDoT(o Options) (*Server, error) {
 	return newServer(o, config, nil)
 }
 
-// NewPlain is a server that is asked in the clear, over TCP (RFC 7766): for zones on the operator's own network that he named it for. The
-// options about TLS and HTTPS must be empty.
+// NewPlain is a server that is asked in the clear, for zones on the operator's own network that he named it for: over TCP (RFC 7766), or
+// with Options.Network udp over UDP, and TCP where the reply is truncated. Over UDP each query has a socket and an ID of its own, and
+// is sent once more when Silence/2 has passed. The options about TLS and HTTPS must be empty.
 func NewPlain(o Options) (*Server, error) {
 	if o.Name != "" || o.Roots != nil || len(o.Pins) > 0 || o.URL != "" || o.Path != "" {
 		return nil, errors.New("an upstream server in the clear has no certificate to verify, and no URL")
+	}
+	if o.Network != "" && o.Network != "tcp" && o.Network != "udp" {
+		return nil, fmt.Errorf("the network %q of an upstream server is neither tcp nor udp", o.Network)
 	}
 	if o.Port == 0 {
 		o.Port = 53
@@ -95,7 +99,7 @@ func (s *Server) startDial() {
 		s.dialed(err)
 		if err == nil {
 			if !s.serve(l) {
-				l.raw.Close()
+				l.close()
 				err = ErrClosed
 			}
 		} else {
@@ -149,6 +153,12 @@ func (s *Server) connect() (l link, kind failure, err error) {
 	addrs, err := s.addresses(ctx)
 	if err != nil {
 		return l, failResolve, err
+	}
+	if s.o.Network == "udp" {
+		s.mu.Lock()
+		s.rotate++ // nothing tells here whether there is a server: the next is asked elsewhere, if this falls silent
+		s.mu.Unlock()
+		return link{udp: newDatagrams(s.ctx, addrs[0])}, failNone, nil
 	}
 	raw, err := s.dialAny(ctx, addrs)
 	if err != nil {

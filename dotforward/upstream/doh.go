@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 )
 
 const (
@@ -44,6 +43,9 @@ type target struct {
 // requests under way on a connection, and with them the goroutines; the server may set a lower bound
 // (SETTINGS_MAX_CONCURRENT_STREAMS).
 func NewDoH(o Options) (*Server, error) {
+	if o.Network != "" {
+		return nil, errors.New("an upstream server over HTTPS has no other network than TCP")
+	}
 	path, err := o.locate()
 	if err != nil {
 		return nil, err
@@ -118,44 +120,6 @@ func (h *target) client(ctx context.Context, nc *tls.Conn) (*http.ClientConn, er
 	return t.NewClientConn(ctx, "https", h.authority)
 }
 
-// startHTTP looks after http, from now until the connection is closed.
-func (c *conn) startHTTP() {
-	c.s.work.Add(1)
-	go c.tend()
-	// The hook is called with locks held that are none of ours, and may be called from reserve.
-	c.http.SetStateHook(func(*http.ClientConn) { c.wakeWriter() })
-	c.wakeWriter()
-}
-
-// tend follows the state of http: how many requests it takes, that it takes no more, that it has ended.
-func (c *conn) tend() {
-	defer c.s.work.Done()
-	for range c.wake {
-		c.mu.Lock()
-		closed := c.state == connClosed
-		c.mu.Unlock()
-		if closed {
-			c.http.Close()
-			c.raw.Close()
-			return
-		}
-		if c.http.Err() != nil {
-			c.fail(failLost, io.ErrUnexpectedEOF)
-			continue
-		}
-		busy := c.http.InFlight()
-		free := c.http.Available()
-		if free == 0 && busy == 0 {
-			c.leave() // GOAWAY
-			continue
-		}
-		c.takeLimit(free, busy)
-		if c.s.queued.Load() > 0 {
-			c.s.drain()
-		}
-	}
-}
-
 // takeLimit is how many requests http takes. Before the first answer, which comes after the server's settings, that is what net/http
 // assumes, and what the last connection was told is better.
 func (c *conn) takeLimit(free, busy int) {
@@ -168,61 +132,6 @@ func (c *conn) takeLimit(free, busy int) {
 		n = min(n, told)
 	}
 	c.most.Store(int32(min(n, c.s.o.MaxInFlight)))
-}
-
-// reserve makes sure of a place for a request. Those of queries that nobody waits for any more count, until they end at their
-// deadlines: to reset them would look like an attack to many servers. c.mu is held.
-func (c *conn) reserve() bool {
-	if c.http == nil {
-		return true
-	}
-	if c.http.InFlight() < c.s.o.MaxInFlight && c.http.Reserve() == nil {
-		return true
-	}
-	c.wakeWriter()
-	return false
-}
-
-// exchange asks one query, and waits for the answer until the deadline.
-func (c *conn) exchange(a *ask, id uint16) {
-	defer c.s.work.Done()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.deadline-now()))
-	defer cancel()
-	reply, kind, err := c.s.http.post(ctx, c.http, a.frame[2:])
-	switch {
-	case err == nil:
-		binary.BigEndian.PutUint16(reply, id)
-		c.handle(reply, now())
-		if c.answers.Load() == 1 {
-			c.wakeWriter() // the settings are known
-		}
-	case ctx.Err() != nil: // the wheel tells the ask
-	case c.http.Err() != nil:
-		c.fail(failLost, err)
-	default:
-		c.refused(id, kind, err)
-	}
-	if c.s.queued.Load() > 0 {
-		c.s.drain()
-	}
-	c.endIfLeft()
-}
-
-// refused is for a request that failed, not the connection. The server may say so and be fine but for this query, and where it takes
-// no more requests here, the query goes to it by another connection.
-func (c *conn) refused(id uint16, kind failure, err error) {
-	a := c.pop(id)
-	if a == nil {
-		return
-	}
-	gone := kind == failLost && c.http.Available() == 0
-	if gone {
-		c.leave()
-	} else {
-		c.quiet.Store(now())
-		c.s.failed(kind, err)
-	}
-	a.lost(c.s, c, id, err, gone)
 }
 
 // post is the answer to a query. That it is one to the question is not looked at. err has a kind that says whose fault it is, where the

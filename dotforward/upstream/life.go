@@ -121,9 +121,9 @@ func (c *conn) fail(kind failure, err error) {
 	c.wakeWriter()
 	c.s.forget(c)
 	if kind == failNone {
-		time.AfterFunc(partingTime, func() { c.raw.Close() }) // unless the writer was sooner
+		time.AfterFunc(partingTime, c.close) // unless the writer was sooner
 	} else {
-		c.raw.Close()
+		c.close()
 	}
 	if kind != failNone && !leaving && len(waiting) > 0 && (kind != failLost || c.answers.Load() == 0) {
 		c.s.failed(kind, err)

@@ -28,6 +28,8 @@ type Options struct {
 	Host string
 	// Port is its port. 0: 853 with TLS, 443 with HTTPS, 53 without.
 	Port uint16
+	// Network is tcp or udp for a server in the clear. Empty: tcp.
+	Network string
 	// URL is where a server over HTTPS is asked, as https://dns.example/dns-query; a "{?dns}" at its end (RFC 8484 §3) is allowed. Its
 	// host is what Host and Name are if they are empty. It excludes Port and Path.
 	URL string
@@ -61,7 +63,7 @@ type Options struct {
 	// Probe is the domain name that probes ask for the NS records of. Empty: the root.
 	Probe string
 
-	// Dial makes TCP connections, network is tcp. nil: directly.
+	// Dial makes connections, network is tcp, or udp for a server of that Network. nil: directly.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// OnEvent hears when the server goes down and comes up. It must not block or call the package. It may be nil.
 	OnEvent func(Event)
@@ -104,6 +106,9 @@ func (s *Server) String() string {
 		return "https://" + s.address() + s.http.path
 	case s.tls != nil:
 		return "tls://" + s.address()
+	}
+	if s.o.Network == "udp" {
+		return "udp://" + s.address()
 	}
 	return "dns://" + s.address()
 }

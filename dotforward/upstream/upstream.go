@@ -5,8 +5,8 @@
 // A [Server] has the connections and outlives the [Pool]s that use it, so that a reload that changes policies opens none. A
 // query is an ask: a small state machine that has attempts under way on connections, and is moved by replies, by connections
 // that fail, and by a timing wheel. There is no goroutine for a query: a connection has a reader, which calls back with the
-// replies, and a writer, which packs what has gathered into as few TLS records as it can. Over HTTPS alone
-// each query has a goroutine, because net/http wants it so; the connections' limits bound them.
+// replies, and a writer, which packs what has gathered into as few TLS records as it can. Over HTTPS and
+// over UDP each query has a goroutine, since net/http and a socket of its own want it so; Options.MaxInFlight bounds them.
 //
 // Locks are taken in one order: an ask's, a server's, then a connection's or the wheel's.
 package upstream
