@@ -183,7 +183,7 @@ func udpAddress(addr address) (netip.AddrPort, error) {
 }
 
 func (a *App) listenTCP(addr address, chosen map[string]uint16, serve func(net.Conn)) error {
-	port, err := ports.Acquire(a.ctx, addr.NetworkAddress)
+	port, err := ports.Acquire(a.ctx, "dns "+addr.network, addr.NetworkAddress)
 	if err != nil {
 		return err
 	}

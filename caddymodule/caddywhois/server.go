@@ -137,7 +137,7 @@ func (s *Server) start(ctx caddy.Context) error {
 		return err
 	}
 	for _, na := range s.addresses {
-		port, err := ports.Acquire(ctx, na)
+		port, err := ports.Acquire(ctx, "whois", na)
 		if err != nil {
 			return err
 		}

@@ -47,9 +47,10 @@ func Parse(address string, defaultPort uint) (caddy.NetworkAddress, error) {
 // Key is what tells one socket from another: the address with its network, as it is configured.
 func Key(na caddy.NetworkAddress) string { return na.String() }
 
-// Acquire opens the socket, or takes a hold on the one that is open already.
-func Acquire(ctx caddy.Context, na caddy.NetworkAddress) (*Port, error) {
-	key := Key(na)
+// Acquire opens the socket, or takes a hold on the one that is open already for the same owner, a protocol: what is another's is in
+// use.
+func Acquire(ctx caddy.Context, owner string, na caddy.NetworkAddress) (*Port, error) {
+	key := owner + " " + Key(na)
 	v, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		l, err := open(ctx, na)
 		if err != nil {
