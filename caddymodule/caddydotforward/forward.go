@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -42,7 +43,8 @@ type Forward struct {
 
 // Upstream is an upstream server.
 type Upstream struct {
-	// tls://address[:port], or tls://name[:port] with addresses or a resolver. Routes may name tcp://, which is not encrypted. Required.
+	// tls://address[:port], or tls://name[:port] with addresses or a resolver. Routes may name https:// URLs (RFC 8484), and udp:// and
+	// tcp://, which are not encrypted. Required.
 	Address string `json:"address"`
 	// The name on its certificate. Default: what address names.
 	Name string `json:"name,omitempty"`
@@ -87,7 +89,7 @@ func (p *pool) release() error {
 	return errors.Join(errs...)
 }
 
-// open takes the servers from the configuration before this one, or makes them. plain allows servers without encryption.
+// open takes the servers from the configuration before this one, or makes them. plain allows those that are not asked over TLS.
 func (f *Forward) open(plain bool, log *zap.Logger, event func(upstream.Event), agree func(a, b []byte) bool,
 	disagree func(*upstream.Reply, []upstream.Reply)) (*pool, error) {
 	policy, err := f.policy(agree)
@@ -96,10 +98,7 @@ func (f *Forward) open(plain bool, log *zap.Logger, event func(upstream.Event), 
 	}
 	p := new(pool)
 	for _, u := range f.Upstreams {
-		o, encrypted, err := u.options()
-		if err == nil && !encrypted && !plain {
-			err = fmt.Errorf("%s is not encrypted: only a route may name such a server", u.Address)
-		}
+		o, make, err := u.options(plain)
 		if err != nil {
 			return nil, errors.Join(err, p.releaseServers())
 		}
@@ -110,10 +109,6 @@ func (f *Forward) open(plain bool, log *zap.Logger, event func(upstream.Event), 
 		}
 		key := fmt.Sprintf("%x", sha256.Sum256(b))
 		v, loaded, err := upstreams.LoadOrNew(key, func() (caddy.Destructor, error) {
-			make := upstream.NewDoT
-			if !encrypted {
-				make = upstream.NewPlain
-			}
 			s, err := make(o)
 			return shared{s}, err
 		})
@@ -150,12 +145,8 @@ func (f *Forward) check(plain bool) error {
 		return errors.New("no upstream server; name one, as in: forward tls://1.1.1.1 cloudflare-dns.com")
 	}
 	for _, u := range f.Upstreams {
-		_, encrypted, err := u.options()
-		if err != nil {
+		if _, _, err := u.options(plain); err != nil {
 			return err
-		}
-		if !encrypted && !plain {
-			return fmt.Errorf("%s is not encrypted: only a route may name such a server", u.Address)
 		}
 	}
 	_, err := f.policy(nil)
@@ -197,33 +188,66 @@ func (f *Forward) policy(agree func(a, b []byte) bool) (p upstream.Policy, err e
 	return p, fmt.Errorf("policy %q; there are sequential, random, fastest, race and quorum", f.Policy)
 }
 
-// options are the settings of a server as the engine takes them, and whether it is encrypted.
-func (u *Upstream) options() (o upstream.Options, encrypted bool, err error) {
+// maker makes a server.
+type maker = func(upstream.Options) (*upstream.Server, error)
+
+// options are the settings of a server as the engine takes them, and what makes it. plain allows servers that are asked over HTTPS,
+// or without encryption: for routes.
+func (u *Upstream) options(plain bool) (o upstream.Options, make maker, err error) {
 	repl := caddy.NewReplacer()
 	address, err := repl.ReplaceOrErr(u.Address, true, true)
 	if err != nil {
-		return o, false, err
+		return o, nil, err
 	}
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok {
 		scheme, rest = "tls", address
 	}
-	if scheme != "tls" && scheme != "tcp" {
-		return o, false, fmt.Errorf("upstream server %q: want tls://address[:port] and the name on its certificate", address)
+	switch scheme {
+	case "tls":
+		make = upstream.NewDoT
+	case "https":
+		make = upstream.NewDoH
+	case "tcp", "udp":
+		make, o.Network = upstream.NewPlain, scheme
+	default:
+		return o, nil, fmt.Errorf("upstream server %q: want tls://address[:port] and the name on its certificate", address)
 	}
+	if scheme != "tls" && !plain {
+		return o, nil, fmt.Errorf("upstream server %q: servers over HTTPS, and those without encryption, only a route may name", address)
+	}
+	if scheme == "https" {
+		at, err := url.Parse(address)
+		if err != nil {
+			return o, nil, fmt.Errorf("upstream server %q: %w", address, err)
+		}
+		o.URL, o.Host = address, at.Hostname()
+	} else if err := u.parseHost(&o, address, rest); err != nil {
+		return o, nil, err
+	}
+	return o, make, u.complete(&o, address)
+}
+
+// parseHost reads host and port of an address.
+func (u *Upstream) parseHost(o *upstream.Options, address, rest string) error {
 	o.Host = strings.Trim(rest, "[]")
 	if host, port, err := net.SplitHostPort(rest); err == nil {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
-			return o, false, fmt.Errorf("upstream server %q: no port %q", address, port)
+			return fmt.Errorf("upstream server %q: no port %q", address, port)
 		}
 		o.Host, o.Port = host, uint16(n)
 	}
+	return nil
+}
+
+// complete adds what is said of the server beside its address.
+func (u *Upstream) complete(o *upstream.Options, address string) error {
 	o.Name, o.Pins, o.MaxConns = u.Name, u.Pins, u.MaxConns
 	for _, a := range u.Addresses {
 		addr, err := netip.ParseAddr(a)
 		if err != nil {
-			return o, false, fmt.Errorf("upstream server %q: %w", address, err)
+			return fmt.Errorf("upstream server %q: %w", address, err)
 		}
 		o.Addrs = append(o.Addrs, addr)
 	}
@@ -233,14 +257,14 @@ func (u *Upstream) options() (o upstream.Options, encrypted bool, err error) {
 	if u.TrustedCA != "" {
 		pem, err := os.ReadFile(u.TrustedCA)
 		if err != nil {
-			return o, false, fmt.Errorf("upstream server %q: trusted_ca: %w", address, err)
+			return fmt.Errorf("upstream server %q: trusted_ca: %w", address, err)
 		}
 		o.Roots = x509.NewCertPool()
 		if !o.Roots.AppendCertsFromPEM(pem) {
-			return o, false, fmt.Errorf("upstream server %q: trusted_ca: %s has no certificate in PEM form", address, u.TrustedCA)
+			return fmt.Errorf("upstream server %q: trusted_ca: %s has no certificate in PEM form", address, u.TrustedCA)
 		}
 	}
-	return o, scheme == "tls", nil
+	return nil
 }
 
 // lookup resolves the names of upstream servers with the system's resolver.
