@@ -121,7 +121,7 @@ func TestGuestErrors(t *testing.T) {
 		{"route example.org", "no upstream server"},
 		{"route example.org example.org. {\n to tcp://192.0.2.53\n}", "there twice"},
 		{"route exa!mple {\n to tcp://192.0.2.53\n}", "no name of a zone"},
-		{"route example.org {\n to https://192.0.2.53\n}", "want tls://"},
+		{"route example.org {\n to ftp://192.0.2.53\n}", "want tls://"},
 		{"observe names", "wrong argument count"},
 		{"observe {\n every 0s\n}", "want more than 0"},
 		{"observe {\n each 1s\n}", `observe has no option "each"`},
