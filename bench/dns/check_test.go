@@ -13,7 +13,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/whence-project/whence/bench/internal/child"
 	"github.com/whence-project/whence/bench/internal/contest"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 func question(t *testing.T, name string, typ uint16, edns bool) []byte {
@@ -140,9 +140,7 @@ func TestUpstream(t *testing.T) {
 
 // The generator tells right answers from wrong ones, failures and silence.
 func TestLoad(t *testing.T) {
-	if _, err := exec.LookPath("gcc"); err != nil {
-		t.Skip(err)
-	}
+	testenv.Program(t, "gcc", "gcc")
 	stand := &child.Stand{Dir: t.TempDir()}
 	program, err := compile(stand, "load.c", "-lm", "-Wall", "-Wextra", "-Werror")
 	if err != nil {

@@ -28,12 +28,20 @@ func (r *running) unset(a *App) {
 	r.apps = slices.DeleteFunc(r.apps, func(b *App) bool { return a == b })
 }
 
-// server is that of the newest app that serves, nil where none does.
-func (r *running) server() *dotforward.Server {
+// app is the newest that serves, nil where none does.
+func (r *running) app() *App {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n := len(r.apps); n > 0 {
-		return r.apps[n-1].server
+		return r.apps[n-1]
+	}
+	return nil
+}
+
+// server is that of the newest app that serves, nil where none does.
+func (r *running) server() *dotforward.Server {
+	if a := r.app(); a != nil {
+		return a.server
 	}
 	return nil
 }
@@ -45,17 +53,4 @@ func serveMessage(msg []byte, client netip.AddrPort, t dotforward.Transport, res
 		return
 	}
 	respond(nil)
-}
-
-// Server is the forwarder of the running configuration, nil where it has none: for other modules.
-func Server() *dotforward.Server { return current.server() }
-
-// app is the newest that serves, nil where none does.
-func (r *running) app() *App {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if n := len(r.apps); n > 0 {
-		return r.apps[n-1]
-	}
-	return nil
 }

@@ -163,9 +163,6 @@ func (s *Source) Open(context.Context) error {
 	return nil
 }
 
-// Refresh does nothing: the source has no files of the operator's.
-func (s *Source) Refresh() {}
-
 // Close ends what is being fetched.
 func (s *Source) Close() error {
 	s.mu.Lock()

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // TestServe swaps handlers while clients ask as fast as they are answered: every question is answered, once, and a handler that
@@ -258,7 +260,7 @@ func TestV6Only(t *testing.T) {
 	four := listen(t, "0.0.0.0", Options{})
 	six, err := Listen(netip.AddrPortFrom(netip.IPv6Unspecified(), four.Addr().Port()), Options{V6Only: true})
 	if err != nil {
-		t.Skip("no IPv6 here: ", err)
+		testenv.Skip(t, "no IPv6 here: %v", err)
 	}
 	six.Close()
 }

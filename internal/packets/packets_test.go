@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // handle is a handler in one function.
@@ -107,7 +109,7 @@ func TestEcho(t *testing.T) {
 func testEcho(t *testing.T, address, ask, from string, o Options) {
 	if a := netip.MustParseAddr(address); a.Is6() && !a.Is4In6() {
 		if c, err := net.ListenPacket("udp6", "[::1]:0"); err != nil {
-			t.Skip("no IPv6 here: ", err)
+			testenv.Skip(t, "no IPv6 here: %v", err)
 		} else {
 			c.Close()
 		}
