@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/caddymodule/caddyenrich"
 	"github.com/whence-project/whence/caddymodule/caddystore"
 	"github.com/whence-project/whence/caddymodule/internal/args"
+	"github.com/whence-project/whence/caddymodule/internal/events"
+	"github.com/whence-project/whence/caddymodule/internal/prom"
 	"github.com/whence-project/whence/domainstats"
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/lexical"
@@ -61,7 +62,7 @@ type Handler struct {
 	logger *zap.Logger
 	chain  *enrich.Chain
 	store  *caddystore.App
-	events *caddyevents.App
+	events *events.Emitter
 	state  *sharedState
 	feed   *feedHold
 
@@ -91,16 +92,15 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.chain, err = app.(*caddyenrich.App).Chain(h.Enrich); err != nil {
 		return err
 	}
-	if app, err = ctx.App("events"); err != nil {
+	if h.events, err = events.For(ctx); err != nil {
 		return err
 	}
-	h.events = app.(*caddyevents.App)
 	if app, err = ctx.App("store"); err != nil {
 		return err
 	}
 	h.store = app.(*caddystore.App)
 	h.store.OnStart(h.start)
-	if err := registerMetrics(ctx); err != nil {
+	if err := prom.Register(ctx, metrics); err != nil {
 		return err
 	}
 	h.state, err = acquireState(h.Scope + " " + h.Format)
@@ -254,7 +254,7 @@ func (h *Handler) emit(log *zap.Logger) func(*domainstats.FirstContact) {
 		created := fc.Record.Value(enrich.Created)
 		log.Info("first contact", zap.String("name", fc.Name), zap.String("scope", fc.Scope), zap.Time("first_seen", fc.First),
 			zap.String("created", created), zap.Uint64("event", fc.Event))
-		h.events.Emit(h.ctx, "whence_first_contact", map[string]any{
+		h.events.Emit(events.FirstContact, map[string]any{
 			"name": fc.Name, "scope": fc.Scope, "first_seen": fc.First.UTC().Format(time.RFC3339), "created": created,
 			"event": fc.Event, "status": strings.Join(fc.Record.Values(enrich.RegStatus), " "),
 		})

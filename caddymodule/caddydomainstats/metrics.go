@@ -1,9 +1,6 @@
 package caddydomainstats
 
 import (
-	"errors"
-
-	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -19,15 +16,6 @@ var metrics = &collector{
 		"New names that were not claimed since their client had used up new_names.", nil, nil),
 	lines: prometheus.NewDesc("caddy_whence_domain_stats_bulk_lines_total",
 		"Lines of posted lists that were answered.", nil, nil),
-}
-
-// registerMetrics adds the collector to the configuration's registry; a second handler in it finds it there.
-func registerMetrics(ctx caddy.Context) error {
-	err := ctx.GetMetricsRegistry().Register(metrics)
-	if are := (prometheus.AlreadyRegisteredError{}); errors.As(err, &are) {
-		return nil
-	}
-	return err
 }
 
 // Describe implements prometheus.Collector.

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/caddymodule/caddyenrich"
 	"github.com/whence-project/whence/caddymodule/caddystore"
+	"github.com/whence-project/whence/caddymodule/internal/events"
+	"github.com/whence-project/whence/caddymodule/internal/prom"
 	"github.com/whence-project/whence/dotforward"
 	"github.com/whence-project/whence/enrich"
 )
@@ -64,7 +65,7 @@ type App struct {
 	usesLedger bool
 	chain      *enrich.Chain
 	store      *caddystore.App
-	events     *caddyevents.App
+	events     *events.Emitter
 
 	cancel  context.CancelFunc
 	server  *dotforward.Server
@@ -92,13 +93,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.loadHandlers(ctx); err != nil {
 		return err
 	}
-	app, err := ctx.App("events")
-	if err != nil {
+	var err error
+	if a.events, err = events.For(ctx); err != nil {
 		return err
 	}
-	a.events = app.(*caddyevents.App)
 	if a.usesChain || a.Forward.Policy == "quorum" {
-		if app, err = ctx.App("enrich"); err != nil {
+		app, err := ctx.App("enrich")
+		if err != nil {
 			return err
 		}
 		if a.chain, err = app.(*caddyenrich.App).Chain(a.Enrich); err != nil {
@@ -106,13 +107,14 @@ func (a *App) Provision(ctx caddy.Context) error {
 		}
 	}
 	if a.usesLedger {
-		if app, err = ctx.App("store"); err != nil {
+		app, err := ctx.App("store")
+		if err != nil {
 			return err
 		}
 		a.store = app.(*caddystore.App)
 		a.store.OnStart(nil)
 	}
-	return registerMetrics(ctx)
+	return prom.Register(ctx, metrics)
 }
 
 // Start opens what the server needs, takes over what the configuration before this one has, and answers.
@@ -163,7 +165,7 @@ func (a *App) env() (env Env, err error) {
 	a.cancel = cancel
 	var working sync.WaitGroup
 	a.hold(func() error { cancel(); working.Wait(); return nil })
-	env = Env{Context: a.ctx, Running: running, Go: working.Go, Logger: a.logger, Chain: a.chain, Emit: a.emit, Pool: a.pool, State: a.keep}
+	env = Env{Context: a.ctx, Running: running, Go: working.Go, Logger: a.logger, Chain: a.chain, Emit: a.events.Emit, Pool: a.pool, State: a.keep}
 	if a.chain != nil {
 		if err := a.chain.Open(a.ctx); err != nil {
 			return env, err

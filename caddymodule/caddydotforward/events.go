@@ -11,14 +11,12 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/whence-project/whence/caddymodule/internal/events"
 	"github.com/whence-project/whence/dotforward"
 	"github.com/whence-project/whence/dotforward/upstream"
 	"github.com/whence-project/whence/dotforward/wire"
 	"github.com/whence-project/whence/enrich"
 )
-
-// emit makes an event of Caddy's.
-func (a *App) emit(name string, data map[string]any) { a.events.Emit(a.ctx, name, data) }
 
 // pool opens upstream servers for this configuration: the default's, and those of routes, which may be without encryption.
 func (a *App) pool(f *Forward) (*pool, error) {
@@ -39,11 +37,11 @@ func upstreamEvent(e upstream.Event) {
 	go func() { // who calls must not be held up
 		if e.Up {
 			a.logger.Info("upstream server is up", zap.Stringer("server", e.Server))
-			a.emit("whence_upstream_up", map[string]any{"server": e.Server.String()})
+			a.events.Emit(events.UpstreamUp, map[string]any{"server": e.Server.String()})
 			return
 		}
 		a.logger.Warn("upstream server is down", zap.Stringer("server", e.Server), zap.Error(e.Err))
-		a.emit("whence_upstream_down", map[string]any{"server": e.Server.String(), "error": fmt.Sprint(e.Err)})
+		a.events.Emit(events.UpstreamDown, map[string]any{"server": e.Server.String(), "error": fmt.Sprint(e.Err)})
 	}()
 }
 
@@ -76,7 +74,7 @@ func (a *App) onDisagree(won *upstream.Reply, others []upstream.Reply) {
 	slices.Sort(said)
 	go func() {
 		a.logger.Warn("upstream servers disagree", zap.String("name", name), zap.Bool("decided", won != nil), zap.Strings("said", said))
-		a.emit("whence_quorum_disagreement", map[string]any{"name": name, "decided": won != nil, "said": strings.Join(said, "; ")})
+		a.events.Emit(events.QuorumDisagreement, map[string]any{"name": name, "decided": won != nil, "said": strings.Join(said, "; ")})
 	}()
 }
 

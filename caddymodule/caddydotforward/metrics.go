@@ -1,10 +1,8 @@
 package caddydotforward
 
 import (
-	"errors"
 	"math"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/whence-project/whence/dotforward"
@@ -43,15 +41,6 @@ var metrics = &collector{
 		"Packets read from UDP sockets.", nil, nil),
 	dropped: prometheus.NewDesc("caddy_whence_dns_packets_dropped_total",
 		"Packets that the kernel had no room for, or that were too long.", nil, nil),
-}
-
-// registerMetrics adds the collector to the configuration's registry.
-func registerMetrics(ctx caddy.Context) error {
-	err := ctx.GetMetricsRegistry().Register(metrics)
-	if are := (prometheus.AlreadyRegisteredError{}); errors.As(err, &are) {
-		return nil
-	}
-	return err
 }
 
 // Describe implements prometheus.Collector.

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/whence-project/whence/caddymodule/internal/events"
 	"github.com/whence-project/whence/dotforward"
 	"github.com/whence-project/whence/enrich"
 )
@@ -128,6 +129,6 @@ func (r *reporter) write(h policyHit) {
 		for i, k := range reported {
 			data[k.String()] = h.facts[i]
 		}
-		r.emit("whence_dns_policy", data)
+		r.emit(events.DNSPolicy, data)
 	}
 }

@@ -1,9 +1,6 @@
 package caddyenrich
 
 import (
-	"errors"
-
-	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -20,15 +17,6 @@ var registrationMetrics = &registrationCollector{
 		"Lookups that wait for a registry or for their turn.", nil, nil),
 	preload: prometheus.NewDesc("caddy_whence_registration_preload_names",
 		"Names to preload, and of those the ones that are done.", []string{"state"}, nil),
-}
-
-// registerRegistrationMetrics adds the collector to the configuration's registry; a second source in it finds it there.
-func registerRegistrationMetrics(ctx caddy.Context) error {
-	err := ctx.GetMetricsRegistry().Register(registrationMetrics)
-	if are := (prometheus.AlreadyRegisteredError{}); errors.As(err, &are) {
-		return nil
-	}
-	return err
 }
 
 // Describe implements prometheus.Collector.

@@ -17,6 +17,7 @@ import (
 	"github.com/whence-project/whence/caddymodule/caddystore"
 	"github.com/whence-project/whence/caddymodule/internal/args"
 	"github.com/whence-project/whence/caddymodule/internal/livelog"
+	"github.com/whence-project/whence/caddymodule/internal/prom"
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/registration"
 )
@@ -155,7 +156,7 @@ func (m *Registration) Provision(ctx caddy.Context) error {
 	}
 	m.store = app.(*caddystore.App)
 	m.store.OnStart(nil)
-	return registerRegistrationMetrics(ctx)
+	return prom.Register(ctx, registrationMetrics)
 }
 
 // lookups is a source in the pool, with the loggers of the configurations that use it.

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/whence-project/whence/caddymodule/internal/ports"
+	"github.com/whence-project/whence/caddymodule/internal/prom"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -28,7 +29,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision sets the servers up. Nothing listens before Start.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
-	if err := registerMetrics(ctx); err != nil {
+	if err := prom.Register(ctx, metrics.queries, metrics.bytes, metrics.bulkLines, metrics.seconds); err != nil {
 		return err
 	}
 	for i, s := range a.Servers {

@@ -1,9 +1,6 @@
 package caddywhois
 
 import (
-	"errors"
-
-	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -31,17 +28,4 @@ var metrics = struct {
 		Help:    "Time from the complete query to the end of its answer; bulk connections are left out.",
 		Buckets: []float64{25e-6, 100e-6, 500e-6, 0.0025, 0.01, 0.05, 0.25, 1, 5},
 	}),
-}
-
-// registerMetrics adds the collectors to the configuration's registry; a second server in it finds them there.
-func registerMetrics(ctx caddy.Context) error {
-	for _, c := range []prometheus.Collector{
-		metrics.queries, metrics.bytes, metrics.bulkLines, metrics.seconds,
-	} {
-		err := ctx.GetMetricsRegistry().Register(c)
-		if are := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &are) {
-			return err
-		}
-	}
-	return nil
 }
