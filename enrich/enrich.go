@@ -113,6 +113,14 @@ type Reporter interface {
 	Status() Status
 }
 
+// Refresher is a source that can look for newer data at once, which it otherwise does when its files change or when it is time:
+// it reads or fetches again what it has, also what looks unchanged. RefreshNow returns when what is new serves; the error says
+// what could not be had or was refused, and the last good data serve on. It may be called at any time after Open, by several at
+// once, and ends early with ctx where it waits for others.
+type Refresher interface {
+	RefreshNow(ctx context.Context) error
+}
+
 // Status says how a source is: what it has loaded and what went wrong last.
 type Status struct {
 	Kind       string       `json:"kind"`                 // the source's kind, as in the Caddyfile: "mmdb"
@@ -121,6 +129,7 @@ type Status struct {
 	Data       []DataStatus `json:"data,omitempty"`       // one entry a file or registry
 	LastError  string       `json:"last_error,omitempty"` // the newest failure, with the file it names
 	ErrorTime  time.Time    `json:"error_time,omitzero"`  // when that was
+	Problems   []string     `json:"problems,omitempty"`   // what is wrong now, beside the errors in Data
 	Detail     any          `json:"detail,omitempty"`     // what there is to say of a source of this kind alone
 }
 
@@ -134,6 +143,7 @@ type DataStatus struct {
 	Bytes       int64     `json:"bytes,omitempty"`       // size of the file
 	Attribution string    `json:"attribution,omitempty"` // what its licence asks to be shown
 	Error       string    `json:"error,omitempty"`       // why the file as it is now was refused; the last good one serves on
+	Missing     bool      `json:"missing,omitempty"`     // there is no such file yet, which is no fault: it is taken in when it comes
 }
 
 // Priority is who is served first.

@@ -132,6 +132,21 @@ type Cache interface {
 	Status() CacheStatus
 }
 
+// BucketReporter is a [Cache] that can tell how its buckets are.
+type BucketReporter interface {
+	// Buckets are the buckets with entries, sorted by name. It goes through all of the cache, which is for an operator to ask and
+	// not for a metric.
+	Buckets(ctx context.Context) ([]BucketStatus, error)
+}
+
+// BucketStatus is how a bucket of a [Cache] is.
+type BucketStatus struct {
+	Bucket  string `json:"bucket"`
+	Entries int    `json:"entries"`
+	Expired int    `json:"expired"` // of them, those that the next sweep deletes
+	Size    int64  `json:"size"`    // of keys and values, in bytes
+}
+
 // CacheStatus is how a Cache is. The counters are since the start.
 type CacheStatus struct {
 	Entries int       `json:"entries"`

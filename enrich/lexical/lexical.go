@@ -143,6 +143,10 @@ func (s *Source) Open(context.Context) error { return s.files.Open() }
 // source that outlives it. Call it after Open.
 func (s *Source) Refresh() { s.files.Refresh() }
 
+// RefreshNow is Refresh that reads also the files that look as they did. Its error says of each that does not serve as it is now, or
+// that is missing, why.
+func (s *Source) RefreshNow(context.Context) error { return s.files.Reread() }
+
 // Close stops watching. What is loaded answers until the source is let go of. It is idempotent.
 func (s *Source) Close() error { return s.files.Close() }
 
@@ -306,8 +310,9 @@ func shannon(label string) (length int, entropy float64) {
 
 // Interface guards.
 var (
-	_ enrich.Source   = (*Source)(nil)
-	_ enrich.Opener   = (*Source)(nil)
-	_ enrich.Closer   = (*Source)(nil)
-	_ enrich.Reporter = (*Source)(nil)
+	_ enrich.Source    = (*Source)(nil)
+	_ enrich.Opener    = (*Source)(nil)
+	_ enrich.Closer    = (*Source)(nil)
+	_ enrich.Reporter  = (*Source)(nil)
+	_ enrich.Refresher = (*Source)(nil)
 )

@@ -187,8 +187,9 @@ func (s *Source) system(db *database, asn uint32) *enrich.Fragment {
 }
 
 var (
-	_ enrich.Source   = (*Source)(nil)
-	_ enrich.Opener   = (*Source)(nil)
-	_ enrich.Closer   = (*Source)(nil)
-	_ enrich.Reporter = (*Source)(nil)
+	_ enrich.Source    = (*Source)(nil)
+	_ enrich.Opener    = (*Source)(nil)
+	_ enrich.Closer    = (*Source)(nil)
+	_ enrich.Reporter  = (*Source)(nil)
+	_ enrich.Refresher = (*Source)(nil)
 )

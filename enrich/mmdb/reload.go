@@ -2,6 +2,7 @@ package mmdb
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -36,13 +37,30 @@ var errGone = errors.New("the file is gone; what was loaded serves on until the 
 
 // Refresh looks at the files now, and forgets those that are gone: what a reload of the configuration means for a source that
 // outlives it.
-func (s *Source) Refresh() { s.update(true) }
+func (s *Source) Refresh() { s.update(true, false) }
+
+// RefreshNow is Refresh that reads also the files that look as they did. Its error says of each that does not serve as it is now, or
+// that is missing, why.
+func (s *Source) RefreshNow(context.Context) error {
+	s.update(true, true)
+	if s.ctx.Err() != nil {
+		return errors.New("the source is closed")
+	}
+	var errs []error
+	for _, d := range s.Status().Data {
+		if d.Error != "" {
+			errs = append(errs, errors.New(d.Path+": "+d.Error))
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // reload looks at the files after a change.
-func (s *Source) reload() { s.update(false) }
+func (s *Source) reload() { s.update(false, false) }
 
-// update takes in what has changed since the last look, and swaps the generation if that changes any answer.
-func (s *Source) update(forget bool) {
+// update takes in what has changed since the last look, or, to reread, all there is; and swaps the generation if that changes any
+// answer.
+func (s *Source) update(forget, reread bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -59,7 +77,9 @@ func (s *Source) update(forget bool) {
 		if f == nil {
 			f = &file{path: n.path}
 		}
-		f.rank = n.rank
+		if f.rank = n.rank; reread {
+			f.state = watch.Fingerprint{}
+		}
 		delete(known, n.path)
 		changed = s.try(f) || changed
 		files = append(files, f)
@@ -229,7 +249,7 @@ func (s *Source) publish() {
 	}
 	for _, p := range s.opt.Patterns {
 		if s.missing[p] {
-			st.Data = append(st.Data, enrich.DataStatus{Path: p, Error: "no database there yet; watched"})
+			st.Data = append(st.Data, enrich.DataStatus{Path: p, Error: "no database there yet; watched", Missing: true})
 		}
 	}
 	s.status.Store(st)

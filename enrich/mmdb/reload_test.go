@@ -269,3 +269,23 @@ func TestSourceOutlivesItsLogger(t *testing.T) {
 		t.Error("a query that was under way at Close finds nothing")
 	}
 }
+
+// TestRefreshNow reads again what looks unchanged, and says what does not serve.
+func TestRefreshNow(t *testing.T) {
+	f := openFolder(t, "a.mmdb")
+	if err := f.s.RefreshNow(t.Context()); err == nil || !strings.Contains(err.Error(), "a.mmdb: no database there yet") || !f.s.Status().Data[0].Missing {
+		t.Errorf("without a file: %v, %+v", err, f.s.Status())
+	}
+	f.replace("a.mmdb", version(1))
+	if err := f.s.RefreshNow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := f.s.Status()
+	if err := f.s.RefreshNow(t.Context()); err != nil || f.s.Status().Generation != before.Generation+1 {
+		t.Errorf("again: %v, %+v", err, f.s.Status())
+	}
+	f.replace("a.mmdb", []byte("no database"))
+	if err := f.s.RefreshNow(t.Context()); err == nil || !strings.HasPrefix(err.Error(), f.path("a.mmdb")+": ") || f.s.Status().Records != before.Records {
+		t.Errorf("with a bad file: %v, %+v", err, f.s.Status())
+	}
+}

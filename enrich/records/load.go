@@ -42,6 +42,7 @@ type loader struct {
 	maxBytes int64
 	now      func() time.Time
 	prev     map[string]*file // what the last reading found
+	reread   bool             // read also what looks unchanged
 
 	files    map[string]*file
 	problems map[string]string // by path: why it is left out, or served as it was
@@ -203,7 +204,7 @@ func (l *loader) file(name, at string, info fs.FileInfo) {
 	}
 	prev := l.prev[name]
 	known := prev != nil && prev.print == watch.FingerprintOf(info)
-	if known && prev.read.Sub(info.ModTime()) > racy {
+	if known && !l.reread && prev.read.Sub(info.ModTime()) > racy {
 		l.files[name] = prev
 		l.bytes += info.Size()
 		return

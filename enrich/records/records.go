@@ -6,6 +6,7 @@ package records
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -60,6 +61,7 @@ type Source struct {
 	lastError  string
 	errorTime  time.Time
 	folderErr  string // why the folder as it is now cannot be read
+	missing    bool   // there is no folder
 }
 
 // New returns the source of a folder, which [Source.Open] reads.
@@ -151,8 +153,22 @@ func (s *Source) Close() error {
 
 // Refresh looks at the folder now, and lets go of the records if it is gone: what a reload of the configuration means for a
 // source that outlives it.
-func (s *Source) Refresh() {
-	s.reload()
+func (s *Source) Refresh() { s.refresh(false) }
+
+// RefreshNow is Refresh that reads also the files that look as they did. Its error says why the folder cannot be read; what is
+// wrong with single records is in the status.
+func (s *Source) RefreshNow(context.Context) error {
+	s.refresh(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.folderErr != "" {
+		return errors.New(s.folderErr)
+	}
+	return nil
+}
+
+func (s *Source) refresh(reread bool) {
+	s.read(reread)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, err := os.Stat(s.o.Dir); errors.Is(err, fs.ErrNotExist) && len(s.files) > 0 {
@@ -163,17 +179,20 @@ func (s *Source) Refresh() {
 	}
 }
 
-// reload reads what changed in the folder and swaps the table.
-func (s *Source) reload() {
+// reload reads what changed in the folder.
+func (s *Source) reload() { s.read(false) }
+
+// read reads what changed in the folder, or all of it, and swaps the table.
+func (s *Source) read(reread bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := &loader{maxFile: s.o.MaxFileSize, maxFiles: s.o.MaxFiles, maxBytes: s.o.MaxBytes, now: s.now, prev: s.files}
+	l := &loader{maxFile: s.o.MaxFileSize, maxFiles: s.o.MaxFiles, maxBytes: s.o.MaxBytes, now: s.now, prev: s.files, reread: reread}
 	if err := l.load(s.o.Dir); err != nil {
 		s.folderFailed(err)
 		return
 	}
 	first := s.loaded.IsZero() || s.folderErr != ""
-	s.folderErr, s.loaded = "", s.now()
+	s.folderErr, s.missing, s.loaded = "", false, s.now()
 	if l.changed {
 		entries := make([]*entry, 0, len(l.files))
 		for _, f := range l.files {
@@ -200,13 +219,14 @@ func (s *Source) reload() {
 // folderFailed keeps what was read last: a folder that is gone is more likely moved or not mounted than emptied on purpose.
 func (s *Source) folderFailed(err error) {
 	text := err.Error()
+	s.missing = errors.Is(err, fs.ErrNotExist)
 	if s.folderErr == text {
 		return
 	}
 	s.folderErr = text
 	s.lastError, s.errorTime = text, s.now()
 	kept := zap.Int("records", s.table.Load().count)
-	if errors.Is(err, fs.ErrNotExist) {
+	if s.missing {
 		s.log.Load().Warn("folder of records is missing; it is taken in when it comes", zap.String("path", s.o.Dir), kept)
 		return
 	}
@@ -247,15 +267,28 @@ func (s *Source) Status() enrich.Status {
 		LastError:  s.lastError,
 		ErrorTime:  s.errorTime,
 		Data: []enrich.DataStatus{{
-			Path: s.o.Dir, Loaded: s.loaded, Records: t.count, Bytes: t.bytes, Error: s.folderErr,
+			Path: s.o.Dir, Loaded: s.loaded, Records: t.count, Bytes: t.bytes, Error: s.folderErr, Missing: s.missing,
 		}},
+		Problems: s.listed(),
 	}
+}
+
+// listed are the problems with single records, as many as are logged. The lock is held.
+func (s *Source) listed() (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.problems)) {
+		if len(list) == maxReports {
+			return append(list, fmt.Sprintf("%d more records with problems", len(s.problems)-maxReports))
+		}
+		list = append(list, filepath.Join(s.o.Dir, filepath.FromSlash(name))+": "+s.problems[name])
+	}
+	return list
 }
 
 // Interface guards.
 var (
-	_ enrich.Source   = (*Source)(nil)
-	_ enrich.Opener   = (*Source)(nil)
-	_ enrich.Closer   = (*Source)(nil)
-	_ enrich.Reporter = (*Source)(nil)
+	_ enrich.Source    = (*Source)(nil)
+	_ enrich.Opener    = (*Source)(nil)
+	_ enrich.Closer    = (*Source)(nil)
+	_ enrich.Reporter  = (*Source)(nil)
+	_ enrich.Refresher = (*Source)(nil)
 )

@@ -304,3 +304,31 @@ func TestRefreshLetsGo(t *testing.T) {
 		t.Errorf("%d records after a refresh, want none", n)
 	}
 }
+
+// TestRefreshNow: a folder that is not there is said to be missing, and what is wrong with single records stands in the status.
+func TestRefreshNow(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "records")
+	s := New(Options{Dir: dir, MaxFileSize: 100})
+	if err := s.Open(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.RefreshNow(t.Context()); err == nil || !s.Status().Data[0].Missing {
+		t.Errorf("without a folder: %v, %+v", err, s.Status())
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"example.org": "role: test\n", "large": strings.Repeat("x", 200)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.RefreshNow(t.Context()); err != nil {
+		t.Error(err)
+	}
+	st := s.Status()
+	if st.Records != 1 || st.Data[0].Missing || len(st.Problems) != 1 || st.Problems[0] != filepath.Join(dir, "large")+": larger than 100 bytes" {
+		t.Errorf("%+v", st)
+	}
+}

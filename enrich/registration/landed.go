@@ -1,6 +1,9 @@
 package registration
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // landed is the answers that came last. The memory's policy may let go of an answer at once that was never asked for before, and
 // the store may be too busy to take it; who waits for it must find it all the same.
@@ -35,4 +38,18 @@ func (l *landed) put(key string, e *entry) {
 		l.size -= int(l.byKey[first].weight)
 		delete(l.byKey, first)
 	}
+}
+
+// drop lets go of the answers whose keys match.
+func (l *landed) drop(match func(key string) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.oldest = slices.DeleteFunc(l.oldest, func(key string) bool {
+		if !match(key) {
+			return false
+		}
+		l.size -= int(l.byKey[key].weight)
+		delete(l.byKey, key)
+		return true
+	})
 }

@@ -2,10 +2,12 @@ package registration
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -31,16 +33,84 @@ const (
 	maxTries    = 10          // of a name whose operator asks to wait
 )
 
-// preloading is the preloader's state.
+// ErrPreloading is that a preload is under way already.
+var ErrPreloading = errors.New("a preload is under way already")
+
+// ErrClosed is that the source is closed.
+var ErrClosed = errors.New("the source is closed")
+
+// StartPreload begins to look names up that nobody asks for yet, beside what runs; see [Source.Preloading] for how far it is. There is
+// one at a time: [ErrPreloading]. One with the names of an earlier one goes on where that was, as long as what it had is fresh. It
+// ends when the source is closed.
+func (s *Source) StartPreload(want Preload) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.startPreload(want)
+}
+
+// startPreload is StartPreload with the lock held.
+func (s *Source) startPreload(want Preload) error {
+	if old := s.preloading.Load(); old != nil && !old.over() {
+		return ErrPreloading
+	}
+	p := &preloading{s: s, want: want, slots: make(chan struct{}, mostAtOnce), ended: make(chan struct{})}
+	p.p = Progress{State: PreloadWaiting, Started: s.opt.Now().UTC()}
+	p.ctx, p.stop = context.WithCancel(s.ctx)
+	if !s.spawn(p.preload) {
+		return ErrClosed
+	}
+	s.preloading.Store(p)
+	return nil
+}
+
+// StopPreload ends the preload that is under way, and reports whether there is one. What it is asking already is still taken in.
+func (s *Source) StopPreload() bool {
+	p := s.preloading.Load()
+	if p == nil || p.over() {
+		return false
+	}
+	p.stop()
+	<-p.ended
+	return true
+}
+
+// Preloading is how far the preload has come, the last one if none is under way; nil where there was none.
+func (s *Source) Preloading() *Progress {
+	p := s.preloading.Load()
+	if p == nil {
+		return nil
+	}
+	now := p.progress()
+	return &now
+}
+
+// preloading is a preload.
 type preloading struct {
 	s     *Source
+	want  Preload
 	key   string // of the list in the store
 	slots chan struct{}
 	pace  *time.Ticker
+	ctx   context.Context // ends when it is stopped, or the source closed
+	stop  context.CancelFunc
+
+	ended chan struct{} // closed when it is over
+	// What was done of it has been forgotten since, so that no other is to go on where it was.
+	unsaved atomic.Bool
 
 	mu    sync.Mutex
 	p     Progress
-	lanes map[string]*lane
+	lanes map[string]*lane // nil until the names are known
+}
+
+// over reports that nothing more is begun.
+func (p *preloading) over() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // lane is the names of one operator. They are begun in their order, and some end before others.
@@ -58,23 +128,20 @@ func (l *lane) done() int {
 	return slices.Min(l.flying)
 }
 
-// preload looks up the most popular names, each operator's one after the other and all operators at the same time. A process that
-// was stopped in the middle goes on where it was, as long as what it had is fresh.
-func (s *Source) preload() {
-	names := s.topNames()
+// preload looks up the names, each operator's one after the other and all operators at the same time. A process that was stopped
+// in the middle goes on where it was, as long as what it had is fresh.
+func (p *preloading) preload() {
+	defer p.finish()
+	names := p.topNames()
 	if len(names) == 0 {
 		return
 	}
-	p := &preloading{s: s, key: signature(names), slots: make(chan struct{}, mostAtOnce), lanes: s.lanes(names)}
-	if s.opt.Preload.Delay > 0 {
-		p.pace = time.NewTicker(s.opt.Preload.Delay)
+	if p.want.Delay > 0 {
+		p.pace = time.NewTicker(p.want.Delay)
 		defer p.pace.Stop()
 	}
-	p.p.Names, p.p.Started = len(names), s.opt.Now().UTC()
-	p.resume()
-	p.publish()
-	s.log.Load().Info("preloading", zap.Int("names", p.p.Names), zap.Int("resumed", p.p.Resumed), zap.Int("operators", len(p.lanes)))
-	reporting, stop := context.WithCancel(s.ctx)
+	p.begun(names)
+	reporting, stop := context.WithCancel(p.ctx)
 	var reporter, workers sync.WaitGroup
 	reporter.Go(func() { p.report(reporting) })
 	for _, l := range p.lanes {
@@ -83,18 +150,29 @@ func (s *Source) preload() {
 	workers.Wait()
 	stop()
 	reporter.Wait()
-	p.finish()
+}
+
+// begun says that the names are known.
+func (p *preloading) begun(names []string) {
+	lanes := p.s.lanes(names)
+	p.mu.Lock()
+	p.key, p.lanes = signature(names), lanes
+	p.p.State, p.p.Names, p.p.Started = PreloadRunning, len(names), p.s.opt.Now().UTC()
+	p.resume()
+	now := p.p
+	p.mu.Unlock()
+	p.s.log.Load().Info("preloading", zap.Int("names", now.Names), zap.Int("resumed", now.Resumed), zap.Int("operators", len(lanes)))
 }
 
 // topNames are the registrable names of the list, once each, in its order. It waits for the list to be there, and until it is known
 // who answers for what.
-func (s *Source) topNames() (names []string) {
+func (p *preloading) topNames() (names []string) {
 	for {
 		retry := filesRetry
-		if !s.awaits() {
+		if !p.s.awaits() {
 			seen := make(map[string]bool)
-			for _, name := range s.opt.Preload.Top(s.opt.Preload.Names) {
-				if d := s.keyOf(&enrich.Query{Subject: enrich.DomainOf(name)}); d != "" && !seen[d] {
+			for _, name := range p.want.Top(p.want.Names) {
+				if d := p.s.keyOf(&enrich.Query{Subject: enrich.DomainOf(name)}); d != "" && !seen[d] {
 					d = strings.Clone(d)
 					seen[d] = true
 					names = append(names, d)
@@ -107,7 +185,7 @@ func (s *Source) topNames() (names []string) {
 		}
 		select {
 		case <-time.After(retry):
-		case <-s.ctx.Done():
+		case <-p.ctx.Done():
 			return nil
 		}
 	}
@@ -138,7 +216,7 @@ func (p *preloading) run(l *lane) {
 	for {
 		select {
 		case few <- struct{}{}:
-		case <-p.s.ctx.Done():
+		case <-p.ctx.Done():
 			return
 		}
 		i := p.begin(l)
@@ -147,7 +225,7 @@ func (p *preloading) run(l *lane) {
 		}
 		wg.Go(func() {
 			defer func() { <-few }()
-			if ok := p.name(l.names[i]); p.s.ctx.Err() == nil {
+			if ok := p.name(l.names[i]); p.ctx.Err() == nil {
 				p.end(l, i, ok)
 			}
 		})
@@ -186,34 +264,38 @@ func (p *preloading) name(name string) bool {
 		}
 		q := &enrich.Query{Subject: enrich.DomainOf(name), Priority: enrich.Background}
 		f := p.s.fly(name, q.Subject, enrich.NewAsk(q))
-		<-f.done
-		<-p.slots
+		select {
+		case <-f.done:
+			<-p.slots
+		case <-p.ctx.Done(): // the lookup goes on
+			return false
+		}
 		if f.entry != nil || f.problem == nil || f.problem.kind == enrich.Failed {
 			return f.entry != nil
 		}
 		wait := f.problem.again.Sub(p.s.opt.Now())
 		select {
 		case <-time.After(min(max(wait, pauseRetry), time.Hour)):
-		case <-p.s.ctx.Done():
+		case <-p.ctx.Done():
 			return false
 		}
 	}
 	return false
 }
 
-// turn waits for the delay, and for a slot. It is false when the source is closed.
+// turn waits for the delay, and for a slot. It is false when the preload is stopped.
 func (p *preloading) turn() bool {
 	if p.pace != nil {
 		select {
 		case <-p.pace.C:
-		case <-p.s.ctx.Done():
+		case <-p.ctx.Done():
 			return false
 		}
 	}
 	select {
 	case p.slots <- struct{}{}:
 		return true
-	case <-p.s.ctx.Done():
+	case <-p.ctx.Done():
 		return false
 	}
 }

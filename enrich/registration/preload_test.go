@@ -101,3 +101,65 @@ func TestMannersSurviveARestart(t *testing.T) {
 		t.Errorf("asked %s; notes %s", u.all(), notes(r))
 	}
 }
+
+// TestStartPreload starts, stops and repeats preloads on a source that is open.
+func TestStartPreload(t *testing.T) {
+	u, cache := new(upstream), newCache(t)
+	hold := make(chan struct{})
+	base := u.rdapServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "name5.") {
+			<-hold
+		}
+		serveDomain(w, r)
+	})
+	s, _ := newSource(t, Options{Cache: cache}, suffix(base, nil))
+	if s.Preloading() != nil || s.StopPreload() {
+		t.Error("a preload that nobody started")
+	}
+	want := Preload{Names: 20, Top: top(20, "test")}
+	start := func() {
+		t.Helper()
+		if err := s.StartPreload(want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	finished := func() *Progress {
+		t.Helper()
+		waitFor(t, func() bool { return s.Preloading().State == PreloadFinished })
+		return s.Preloading()
+	}
+	start()
+	waitFor(t, func() bool { return s.Preloading().Done >= 15 })
+	if p := s.Preloading(); p.State != PreloadRunning || p.Names != 20 {
+		t.Errorf("while it runs: %+v", p)
+	}
+	if err := s.StartPreload(want); err != ErrPreloading {
+		t.Errorf("a second one: %v", err)
+	}
+	if !s.StopPreload() || s.StopPreload() {
+		t.Error("stopped not once")
+	}
+	if p := s.Preloading(); p.State != PreloadStopped || !p.Finished.IsZero() || p.Done == 20 {
+		t.Errorf("stopped: %+v", p)
+	}
+	close(hold)
+	start()
+	if p := finished(); p.Done != 20 || p.Resumed != 5 || p.Failed != 0 || u.count() != 20 {
+		t.Errorf("again: %+v, asked %d times", p, u.count())
+	}
+	start()
+	if p := finished(); p.Resumed != 20 || u.count() != 20 {
+		t.Errorf("a third time: %+v, asked %d times", p, u.count())
+	}
+	if n := s.Forget(ctx, "name1.test", "name2.test", "never.test"); n != 2 {
+		t.Errorf("forgot %d", n)
+	}
+	start()
+	if p := finished(); p.Resumed != 0 || p.Done != 20 || u.count() != 22 {
+		t.Errorf("after two names were forgotten: %+v, asked %d times", p, u.count())
+	}
+	s.Close()
+	if err := s.StartPreload(want); err != ErrClosed {
+		t.Errorf("closed: %v", err)
+	}
+}

@@ -5,20 +5,35 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"time"
 
 	"go.uber.org/zap"
 )
 
-// Progress is how far the preloading has come.
+// What a preload is doing.
+const (
+	PreloadWaiting  = "waiting"  // for the list of names, or until it is known who answers for them
+	PreloadRunning  = "running"  // names are looked up
+	PreloadFinished = "finished" // all have been
+	PreloadStopped  = "stopped"  // it was ended before that
+)
+
+// Progress is how far a preload has come.
 type Progress struct {
+	State    string    `json:"state"`             // waiting, running, finished or stopped
 	Names    int       `json:"names"`             // in the list, one for each registration
 	Done     int       `json:"done"`              // of them looked up, or found in the cache
 	Failed   int       `json:"failed"`            // of those done, what could not be had
-	Resumed  int       `json:"resumed,omitempty"` // of those done, by a process before this one
-	Started  time.Time `json:"started,omitzero"`  // by this process
-	Finished time.Time `json:"finished,omitzero"` // zero while it goes on
+	Resumed  int       `json:"resumed,omitempty"` // of those done, by an earlier preload of the same names
+	Rate     float64   `json:"rate,omitempty"`    // names a second since the beginning, those resumed aside; while it runs
+	Left     float64   `json:"left,omitempty"`    // seconds that the rest takes at that rate; while it runs
+	Started  time.Time `json:"started,omitzero"`
+	Finished time.Time `json:"finished,omitzero"` // zero while it goes on, and where it was stopped
 }
+
+// preloadKey begins the keys of the progress in the store.
+const preloadKey = "preload "
 
 const (
 	saveProgress = 5 * time.Second
@@ -40,16 +55,21 @@ func signature(names []string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// publish shows the progress in the status.
-func (p *preloading) publish() Progress {
+// progress is how far it is now.
+func (p *preloading) progress() Progress {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	now := p.p
-	p.s.progress.Store(&now)
+	p.mu.Unlock()
+	if took := p.s.opt.Now().Sub(now.Started).Seconds(); now.State == PreloadRunning && took > 0 {
+		if now.Rate = float64(now.Done-now.Resumed) / took; now.Rate > 0 {
+			now.Left = math.Ceil(float64(now.Names-now.Done) / now.Rate)
+		}
+		now.Rate = math.Round(now.Rate*10) / 10
+	}
 	return now
 }
 
-// report shows, logs and keeps the progress until ctx ends.
+// report logs and keeps the progress until ctx ends.
 func (p *preloading) report(ctx context.Context) {
 	save, log := time.NewTicker(saveProgress), time.NewTicker(logProgress)
 	defer save.Stop()
@@ -57,30 +77,20 @@ func (p *preloading) report(ctx context.Context) {
 	for {
 		select {
 		case <-save.C:
-			p.publish()
 			p.save()
 		case <-log.C:
-			now := p.publish()
+			now := p.progress()
 			p.s.log.Load().Info("preloading", zap.Int("done", now.Done), zap.Int("failed", now.Failed), zap.Int("names", now.Names),
-				zap.Duration("left", p.left(&now)))
+				zap.Duration("left", time.Duration(now.Left)*time.Second))
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// left is how long the rest takes at the speed so far.
-func (p *preloading) left(now *Progress) time.Duration {
-	here := now.Done - now.Resumed
-	if here <= 0 {
-		return 0
-	}
-	return (p.s.opt.Now().Sub(now.Started) * time.Duration(now.Names-now.Done) / time.Duration(here)).Round(time.Second)
-}
-
 // save keeps how far each operator's names are done, as long as the first of them stay fresh.
 func (p *preloading) save() {
-	if p.s.opt.Cache == nil {
+	if p.s.opt.Cache == nil || p.unsaved.Load() {
 		return
 	}
 	p.mu.Lock()
@@ -90,17 +100,17 @@ func (p *preloading) save() {
 	}
 	p.mu.Unlock()
 	if b, err := json.Marshal(now); err == nil {
-		p.s.opt.Cache.Put(p.s.opt.Bucket+bucketState, "preload "+p.key, b, p.s.opt.Now().Add(max(p.s.opt.TTL, time.Hour)))
+		p.s.opt.Cache.Put(p.s.opt.Bucket+bucketState, preloadKey+p.key, b, p.s.opt.Now().Add(max(p.s.opt.TTL, time.Hour)))
 	}
 }
 
-// resume goes on where a process before this one was with the same list.
+// resume goes on where an earlier preload was with the same list. The lock is held.
 func (p *preloading) resume() {
 	if p.s.opt.Cache == nil {
 		return
 	}
 	var was saved
-	b, _, ok := p.s.opt.Cache.Get(p.s.opt.Bucket+bucketState, "preload "+p.key)
+	b, _, ok := p.s.opt.Cache.Get(p.s.opt.Bucket+bucketState, preloadKey+p.key)
 	if !ok || json.Unmarshal(b, &was) != nil {
 		return
 	}
@@ -111,17 +121,24 @@ func (p *preloading) resume() {
 	p.p.Resumed, p.p.Failed = p.p.Done, was.Failed
 }
 
-// finish says that it is done, or how far it came.
+// finish says that it is over, and how far it came.
 func (p *preloading) finish() {
-	if p.s.ctx.Err() != nil {
+	p.stop()
+	p.mu.Lock()
+	known := p.lanes != nil
+	if p.p.State = PreloadStopped; known && p.p.Done == p.p.Names {
+		p.p.State, p.p.Finished = PreloadFinished, p.s.opt.Now().UTC()
+	}
+	now := p.p
+	p.mu.Unlock()
+	if known {
 		p.save()
+	}
+	close(p.ended)
+	if now.State == PreloadStopped {
+		p.s.log.Load().Info("preloading stopped", zap.Int("done", now.Done), zap.Int("failed", now.Failed), zap.Int("names", now.Names))
 		return
 	}
-	p.mu.Lock()
-	p.p.Finished = p.s.opt.Now().UTC()
-	p.mu.Unlock()
-	p.save()
-	now := p.publish()
 	p.s.log.Load().Info("preloaded", zap.Int("names", now.Names), zap.Int("failed", now.Failed),
 		zap.Duration("took", now.Finished.Sub(now.Started)))
 }

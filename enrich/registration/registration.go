@@ -8,6 +8,7 @@ package registration
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"sync"
@@ -69,12 +70,12 @@ type Source struct {
 	mu      sync.Mutex
 	flights map[string]*flight
 
-	ctx      context.Context
-	cancel   context.CancelFunc
-	opening  sync.Once
-	running  sync.WaitGroup
-	progress atomic.Pointer[Progress]
-	arrived  atomic.Bool // those files have been fetched
+	ctx        context.Context
+	cancel     context.CancelFunc
+	opening    sync.Once
+	running    sync.WaitGroup
+	preloading atomic.Pointer[preloading] // the one that began last
+	arrived    atomic.Bool                // those files have been fetched
 
 	unreached atomic.Int32 // servers that could not be reached since one was
 }
@@ -157,11 +158,26 @@ func (s *Source) Open(context.Context) error {
 			s.spawn(s.remember)
 		}
 		if s.opt.Preload.Names > 0 {
-			s.spawn(s.preload)
+			_ = s.startPreload(s.opt.Preload) // there is no other yet
 		}
 	})
 	return nil
 }
+
+// RefreshNow fetches the files that say who answers for what, and returns when they have been taken in. The error names those that could
+// not be had; without such files it is [ErrNoRegistries].
+func (s *Source) RefreshNow(ctx context.Context) error {
+	if len(s.opt.Bootstrap.Status()) == 0 {
+		return ErrNoRegistries
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	return s.opt.Bootstrap.Refresh(ctx)
+}
+
+// ErrNoRegistries is that no files of registries are fetched, so that none can be refreshed.
+var ErrNoRegistries = errors.New("no files of registries are fetched: registries is off")
 
 // Close ends what is being fetched.
 func (s *Source) Close() error {
@@ -278,4 +294,6 @@ var (
 	_ enrich.Opener   = (*Source)(nil)
 	_ enrich.Closer   = (*Source)(nil)
 	_ enrich.Reporter = (*Source)(nil)
+
+	_ enrich.Refresher = (*Source)(nil)
 )

@@ -86,14 +86,26 @@ func (s *Source) UnderWay() int {
 	return len(s.flights)
 }
 
-// Preloading is how far the preloading has come, nil where there is none.
-func (s *Source) Preloading() *Progress { return s.progress.Load() }
-
 // Status says what is known and what is under way.
 func (s *Source) Status() enrich.Status {
-	d := &Detail{Queries: make(map[string]uint64), Preload: s.progress.Load(), Operators: s.opt.Manners.Status(), Bootstrap: s.opt.Bootstrap.Status()}
+	d := &Detail{Queries: make(map[string]uint64), Preload: s.Preloading(), Operators: s.opt.Manners.Status(), Bootstrap: s.opt.Bootstrap.Status()}
 	d.Hits, d.Stale, d.Misses = s.Lookups()
 	s.Queries(func(via, outcome string, n uint64) { d.Queries[via+" "+outcome] = n })
 	d.Lookups = s.UnderWay()
-	return enrich.Status{Kind: "registration", Records: int(s.memory.EstimatedSize()), Detail: d}
+	return enrich.Status{Kind: "registration", Records: int(s.memory.EstimatedSize()), Detail: d, Problems: s.problems(d)}
+}
+
+// problems are what is wrong now.
+func (s *Source) problems(d *Detail) (list []string) {
+	if s.unreached.Load() >= unreachable {
+		list = append(list, "no registry can be reached")
+	}
+	for _, f := range d.Bootstrap {
+		if f.Error != "" && f.Origin != "" {
+			list = append(list, "registries: "+f.Error+"; what was known before is used")
+		} else if f.Error != "" {
+			list = append(list, "registries: "+f.Error+"; nobody can be asked before it comes")
+		}
+	}
+	return list
 }

@@ -65,6 +65,7 @@ type FileStatus struct {
 	Bytes       int64  // size of the file
 	Attribution string // what its licence asks to be shown
 	Error       string // why the file as it is now does not serve; the last good one serves on
+	Missing     bool   // there is no such file yet; it is watched for
 }
 
 // Set is the files that the patterns of its options name. It is safe for concurrent use.
@@ -154,15 +155,33 @@ func (s *Set[T]) Status() Status {
 // outlives it.
 func (s *Set[T]) Refresh() {
 	if len(s.o.Patterns) > 0 {
-		s.update(true)
+		s.update(true, false)
 	}
 }
 
-// reload takes in what has changed, as the watcher tells.
-func (s *Set[T]) reload() { s.update(false) }
+// Reread is Refresh that reads also the files that look as they did. Its error says of each file that does not serve as it is now,
+// or that is missing, why.
+func (s *Set[T]) Reread() error {
+	if len(s.o.Patterns) > 0 {
+		s.update(true, true)
+	}
+	if s.ctx.Err() != nil {
+		return errors.New("the files are no longer watched: the configuration that named them is gone")
+	}
+	var errs []error
+	for _, f := range s.Status().Files {
+		if f.Error != "" {
+			errs = append(errs, errors.New(f.Path+": "+f.Error))
+		}
+	}
+	return errors.Join(errs...)
+}
 
-// update takes in what has changed since the last look.
-func (s *Set[T]) update(forget bool) {
+// reload takes in what has changed, as the watcher tells.
+func (s *Set[T]) reload() { s.update(false, false) }
+
+// update takes in what has changed since the last look; or, to reread, all there is.
+func (s *Set[T]) update(forget, reread bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -184,7 +203,9 @@ func (s *Set[T]) update(forget bool) {
 				f = &file[T]{File: File[T]{Path: path}}
 			}
 			delete(known, path)
-			f.Pattern = pattern
+			if f.Pattern = pattern; reread {
+				f.state = watch.Fingerprint{}
+			}
 			changed = s.try(f) || changed
 			files = append(files, f)
 		}
@@ -299,7 +320,7 @@ func (s *Set[T]) publish() {
 	}
 	for _, p := range s.o.Patterns {
 		if s.missing[p] {
-			st.Files = append(st.Files, FileStatus{Path: p, Error: "no " + s.o.What + " there yet; watched"})
+			st.Files = append(st.Files, FileStatus{Path: p, Error: "no " + s.o.What + " there yet; watched", Missing: true})
 		}
 	}
 	s.status.Store(st)

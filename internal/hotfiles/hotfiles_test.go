@@ -158,3 +158,31 @@ func TestOpenAndClose(t *testing.T) {
 		t.Error("a malformed pattern was opened")
 	}
 }
+
+// TestReread reads again what looks unchanged, and says what does not serve.
+func TestReread(t *testing.T) {
+	dir := t.TempDir()
+	a, b := write(t, dir, "a", "one"), write(t, dir, "b", "two")
+	h := open(t, a, b)
+	h.serves(t, "1 0:a=one 1:b=two")
+	if err := h.set.Reread(); err != nil {
+		t.Error(err)
+	}
+	h.serves(t, "2 0:a=one 1:b=two")
+	write(t, dir, "a", "bad")
+	if err := os.Remove(b); err != nil {
+		t.Fatal(err)
+	}
+	err := h.set.Reread()
+	if err == nil || err.Error() != a+": a bad file\n"+b+": no text there yet; watched" {
+		t.Errorf("%v", err)
+	}
+	h.serves(t, "3 0:a=one")
+	if st := h.set.Status(); len(st.Files) != 2 || st.Files[0].Missing || !st.Files[1].Missing {
+		t.Errorf("%+v", st.Files)
+	}
+	h.set.Close()
+	if err := h.set.Reread(); err == nil {
+		t.Error("a closed set was read again")
+	}
+}

@@ -2,7 +2,10 @@ package storetest
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -120,5 +123,32 @@ func testCachePurge(t *testing.T, open func() store.Store) {
 	get(t, c, "c", "a1", string(value))
 	if _, err := c.Purge(t.Context(), "", ""); err == nil {
 		t.Error("purged the bucket without a name")
+	}
+}
+
+func testCacheBuckets(t *testing.T, open func() store.Store) {
+	s := open()
+	defer closed(t, s)
+	c, ok := s.Cache().(store.BucketReporter)
+	if !ok {
+		t.Skip("this store cannot tell its buckets")
+	}
+	hour := Now.Add(time.Hour)
+	for _, key := range []string{"a", "bb"} {
+		s.Cache().Put("rdap.raw", key, []byte("12345"), hour)
+	}
+	s.Cache().Put("whois", "a", []byte("1"), time.Time{})
+	s.Cache().Put("whois", "old", []byte("1"), Now.Add(-time.Second))
+	s.Cache().Put("b", "a", nil, hour)
+	want := []store.BucketStatus{
+		{Bucket: "b", Entries: 1, Size: 1}, {Bucket: "rdap.raw", Entries: 2, Size: 13}, {Bucket: "whois", Entries: 2, Expired: 1, Size: 6},
+	}
+	if got, err := c.Buckets(t.Context()); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %+v, want %+v", err, got, want)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Buckets(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }

@@ -32,6 +32,7 @@ func Run(t *testing.T, make func(t *testing.T) (open func() store.Store)) {
 		{"cache", testCache},
 		{"cacheExpiry", testCacheExpiry},
 		{"cachePurge", testCachePurge},
+		{"cacheBuckets", testCacheBuckets},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, make(t)) })
 	}
