@@ -129,8 +129,14 @@ type Status struct {
 	Data       []DataStatus `json:"data,omitempty"`       // one entry a file or registry
 	LastError  string       `json:"last_error,omitempty"` // the newest failure, with the file it names
 	ErrorTime  time.Time    `json:"error_time,omitzero"`  // when that was
-	Problems   []string     `json:"problems,omitempty"`   // what is wrong now, beside the errors in Data
+	Problems   []Problem    `json:"problems,omitempty"`   // what is wrong now, beside the errors in Data
 	Detail     any          `json:"detail,omitempty"`     // what there is to say of a source of this kind alone
+}
+
+// Problem is what is wrong with a source now.
+type Problem struct {
+	Text   string `json:"text"`
+	Severe bool   `json:"severe,omitempty"` // the source cannot do what it is for, not only a part of it
 }
 
 // DataStatus says what one data set of a source is.

@@ -14,7 +14,7 @@ import (
 //	 "notes":[{"source":"registration","kind":"throttled","text":"…"}]}
 //
 // The canonical fields come first, those that are lists as arrays; "sources" has every source's own fields in the source's own
-// order. Absent facts are absent.
+// order, or the "text" of one that has a text and no fields. Absent facts are absent.
 func (r *Record) AppendJSON(b []byte) []byte {
 	b = append(b, `{"subject":`...)
 	b = r.subject.appendJSON(b)
@@ -103,7 +103,11 @@ func (r *Record) appendPart(b []byte, p Part) []byte {
 		}
 		i = end
 	}
-	return append(b, '}', '}')
+	b = append(b, '}')
+	if len(f.fields) == 0 && f.verbatim != "" {
+		b = appendString(append(b, `,"text":`...), f.verbatim)
+	}
+	return append(b, '}')
 }
 
 // appendField appends a key and its value, or the array of values of a list.

@@ -50,6 +50,9 @@ func TestAppendJSON(t *testing.T) {
 			`"sources":[{"source":"mmdb","fields":{"name_servers":["a.example.org","b.example.org"],"status":"active","rank":"17"}}],` +
 			`"notes":[{"source":"mmdb","kind":"throttled","text":"asked to wait 5 s"},` +
 			`{"source":"mmdb","kind":"failed","text":"no \"answer\""}]}`},
+		{"a text without fields", "example.org", func(r *Record) {
+			r.Attach(NewBuilder(&Origin{Source: "records", Name: "example.org"}).Verbatim("Ours.\r\n").Build(), netip.Prefix{})
+		}, `{"subject":"example.org","kind":"domain","sources":[{"source":"mmdb","name":"example.org","fields":{},"text":"Ours.\u000d\u000a"}]}`},
 		{"a rank that is none", "example.org", func(r *Record) { r.Attach(fragment("x", "rank", "first"), netip.Prefix{}) },
 			`{"subject":"example.org","kind":"domain","rank":"first","sources":[{"source":"mmdb","name":"x","fields":{"rank":"first"}}]}`},
 	} {

@@ -1,9 +1,7 @@
 package caddydotforward
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -11,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 	"go.uber.org/zap"
 
+	"github.com/whence-project/whence/caddymodule/internal/adminapi"
 	"github.com/whence-project/whence/dotforward"
 	"github.com/whence-project/whence/dotforward/lists"
 )
@@ -28,65 +27,45 @@ func (*Admin) CaddyModule() caddy.ModuleInfo {
 // Routes are the routes.
 func (*Admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
-		{Pattern: "/whence/dotforward", Handler: route(http.MethodGet, status)},
-		{Pattern: "/whence/dotforward/explain/", Handler: route(http.MethodGet, explain)},
-		{Pattern: "/whence/dotforward/lame-duck", Handler: route(http.MethodPost, lameDuck)},
+		{Pattern: "/whence/dotforward", Handler: adminapi.Methods{http.MethodGet: route(showStatus)}},
+		{Pattern: "/whence/dotforward/explain/", Handler: adminapi.Methods{http.MethodGet: route(explain)}},
+		{Pattern: "/whence/dotforward/lame-duck", Handler: adminapi.Methods{http.MethodPost: route(lameDuck)}},
+		{Pattern: "/whence/dotforward/cache", Handler: adminapi.Methods{http.MethodGet: route(showCache), http.MethodDelete: route(purgeCache)}},
 	}
 }
 
-// route finds the running forwarder and refuses other methods.
-func route(method string, h func(w http.ResponseWriter, r *http.Request, a *App) error) caddy.AdminHandler {
-	return caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if r.Method != method {
-			w.Header().Set("Allow", method)
-			return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("this route takes %s", method)}
-		}
+// route finds the running forwarder.
+func route(h func(w http.ResponseWriter, r *http.Request, a *App) error) caddy.AdminHandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		a := current.app()
 		if a == nil {
-			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("the running configuration has no dotforward")}
+			return adminapi.Fail(http.StatusNotFound, errors.New("the running configuration has no dotforward"))
 		}
 		return h(w, r, a)
-	})
-}
-
-// upstreamStatus is how an upstream server is.
-type upstreamStatus struct {
-	Server   string            `json:"server"`
-	Up       bool              `json:"up"`
-	Average  float64           `json:"average_ms"` // moving average of its latency
-	Conns    int               `json:"connections"`
-	InFlight int               `json:"in_flight"`
-	Queries  uint64            `json:"queries"`
-	ServFail uint64            `json:"servfail"`
-	Failures map[string]uint64 `json:"failures,omitempty"`
-}
-
-// status writes whether clients should ask this server, and how its upstream servers are. A health check goes by the response code.
-func status(w http.ResponseWriter, _ *http.Request, a *App) error {
-	out := struct {
-		Healthy   bool             `json:"healthy"`
-		Upstreams []upstreamStatus `json:"upstreams"`
-	}{Healthy: a.server.Healthy()}
-	upstreams.Range(func(_, v any) bool {
-		s := v.(shared)
-		st := s.Stats()
-		out.Upstreams = append(out.Upstreams, upstreamStatus{
-			s.String(), st.Up, float64(st.Average.Microseconds()) / 1000, st.Conns, st.InFlight + st.Queued, st.Queries, st.ServFail, st.Failures,
-		})
-		return true
-	})
-	w.Header().Set("Content-Type", "application/json")
-	if !out.Healthy {
-		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	return json.NewEncoder(w).Encode(out)
+}
+
+// showStatus writes whether clients should ask this server, and how its upstream servers are. A health check goes by the status code.
+func showStatus(w http.ResponseWriter, r *http.Request, a *App) error {
+	if _, err := adminapi.QueryOf(r); err != nil {
+		return err
+	}
+	s, code := a.status(), http.StatusOK
+	if !s.Healthy {
+		code = http.StatusServiceUnavailable
+	}
+	return adminapi.Reply(w, code, s)
 }
 
 // explain writes what would become of a question: /whence/dotforward/explain/www.example.org?type=AAAA.
 func explain(w http.ResponseWriter, r *http.Request, a *App) error {
+	q, err := adminapi.QueryOf(r, "type")
+	if err != nil {
+		return err
+	}
 	name, ok := lists.AppendName(nil, []byte(strings.TrimPrefix(r.URL.Path, "/whence/dotforward/explain/")))
 	qtype, known := dns.StringToType["A"], true
-	if t := r.URL.Query().Get("type"); t != "" {
+	if t := q.Get("type"); t != "" {
 		qtype, known = dns.StringToType[strings.ToUpper(t)]
 	}
 	var e dotforward.Explanation
@@ -94,23 +73,20 @@ func explain(w http.ResponseWriter, r *http.Request, a *App) error {
 		e, ok = a.server.Explain(name, qtype)
 	}
 	if !ok || !known {
-		return caddy.APIError{
-			HTTPStatus: http.StatusBadRequest, Err: errors.New("want a domain name and a type, as in /whence/dotforward/explain/example.org?type=AAAA"),
-		}
+		return adminapi.Failf(http.StatusBadRequest, "want a domain name and a type, as in /whence/dotforward/explain/example.org?type=AAAA")
 	}
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(e)
+	return adminapi.Reply(w, http.StatusOK, e)
 }
 
 // lameDuck has the server announce that it goes, and after ?grace (default: 10s) answer REFUSED, until the next reload.
 func lameDuck(w http.ResponseWriter, r *http.Request, a *App) error {
-	wait := grace
-	if g := r.URL.Query().Get("grace"); g != "" {
-		d, err := caddy.ParseDuration(g)
-		if err != nil || d < 0 {
-			return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("grace=%s: no duration, as in 30s", g)}
-		}
-		wait = d
+	q, err := adminapi.QueryOf(r, "grace")
+	if err != nil {
+		return err
+	}
+	wait, err := q.Duration("grace", grace, 0)
+	if err != nil {
+		return err
 	}
 	a.server.LameDuck(wait)
 	a.logger.Info("lame duck: clients are told to go, and refused after the grace", zap.Duration("grace", wait))
@@ -118,4 +94,5 @@ func lameDuck(w http.ResponseWriter, r *http.Request, a *App) error {
 	return nil
 }
 
+// Interface guard
 var _ caddy.AdminRouter = (*Admin)(nil)

@@ -20,6 +20,7 @@ import (
 	"github.com/whence-project/whence/caddymodule/internal/events"
 	"github.com/whence-project/whence/caddymodule/internal/prom"
 	"github.com/whence-project/whence/dotforward"
+	"github.com/whence-project/whence/dotforward/cache"
 	"github.com/whence-project/whence/enrich"
 )
 
@@ -69,6 +70,7 @@ type App struct {
 
 	cancel  context.CancelFunc
 	server  *dotforward.Server
+	cache   *cache.Cache
 	held    []func() error // what Stop lets go, the last first
 	stopped sync.Once
 }
@@ -131,8 +133,7 @@ func (a *App) Start() error {
 	if err != nil {
 		return fmt.Errorf("forward: %w", err)
 	}
-	c, err := a.acquireCache()
-	if err != nil {
+	if a.cache, err = a.acquireCache(); err != nil {
 		return err
 	}
 	state, err := a.acquireState()
@@ -140,7 +141,7 @@ func (a *App) Start() error {
 		return err
 	}
 	o := dotforward.Options{
-		Cache: c, Pool: p.Pool, Handlers: handlers, State: state, UDPSize: a.UDPSize, Deadline: time.Duration(a.Deadline),
+		Cache: a.cache, Pool: p.Pool, Handlers: handlers, State: state, UDPSize: a.UDPSize, Deadline: time.Duration(a.Deadline),
 		StaleWait: a.Cache.staleWait(), PassSubnet: a.PassSubnet, AnswerDisagreed: a.AnswerDisagreed, OnPanic: a.onPanic,
 	}
 	if a.LogEvery > 0 {

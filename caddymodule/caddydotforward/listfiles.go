@@ -14,6 +14,7 @@ import (
 
 	"github.com/whence-project/whence/caddymodule/internal/args"
 	"github.com/whence-project/whence/caddymodule/internal/livelog"
+	"github.com/whence-project/whence/internal/hotfiles"
 )
 
 // list is what package lists keeps in memory: a reload need not read its files again.
@@ -22,6 +23,7 @@ type list interface {
 	Close() error
 	// Refresh looks at the files and lets go of those that are gone.
 	Refresh()
+	Status() hotfiles.Status
 }
 
 var listPool = caddy.NewUsagePool()
@@ -73,6 +75,9 @@ func (h *heldList[L]) open(logger *zap.Logger) (L, error) {
 	}
 	return p.list, p.err
 }
+
+// files tells how the files are.
+func (h *heldList[L]) files() hotfiles.Status { return h.pooled.list.Status() }
 
 // Cleanup lets the list go. Queries under way may still be answered from it.
 func (h *heldList[L]) Cleanup() (err error) {

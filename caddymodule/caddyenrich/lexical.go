@@ -91,6 +91,7 @@ var (
 	_ enrich.Opener         = (*Lexical)(nil)
 	_ enrich.Closer         = (*Lexical)(nil)
 	_ enrich.Reporter       = (*Lexical)(nil)
+	_ enrich.Refresher      = (*Lexical)(nil)
 	_ caddy.Provisioner     = (*Lexical)(nil)
 	_ caddy.CleanerUpper    = (*Lexical)(nil)
 	_ caddyfile.Unmarshaler = (*Lexical)(nil)

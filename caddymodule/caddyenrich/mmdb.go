@@ -100,6 +100,7 @@ var (
 	_ enrich.Opener         = (*MMDB)(nil)
 	_ enrich.Closer         = (*MMDB)(nil)
 	_ enrich.Reporter       = (*MMDB)(nil)
+	_ enrich.Refresher      = (*MMDB)(nil)
 	_ enrich.Warmer         = (*MMDB)(nil)
 	_ caddy.Provisioner     = (*MMDB)(nil)
 	_ caddy.CleanerUpper    = (*MMDB)(nil)

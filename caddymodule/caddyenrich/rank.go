@@ -96,6 +96,7 @@ var (
 	_ enrich.Opener         = (*Rank)(nil)
 	_ enrich.Closer         = (*Rank)(nil)
 	_ enrich.Reporter       = (*Rank)(nil)
+	_ enrich.Refresher      = (*Rank)(nil)
 	_ caddy.Provisioner     = (*Rank)(nil)
 	_ caddy.CleanerUpper    = (*Rank)(nil)
 	_ caddyfile.Unmarshaler = (*Rank)(nil)

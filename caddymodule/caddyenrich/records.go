@@ -100,6 +100,7 @@ var (
 	_ enrich.Opener         = (*Records)(nil)
 	_ enrich.Closer         = (*Records)(nil)
 	_ enrich.Reporter       = (*Records)(nil)
+	_ enrich.Refresher      = (*Records)(nil)
 	_ caddy.Provisioner     = (*Records)(nil)
 	_ caddy.CleanerUpper    = (*Records)(nil)
 	_ caddyfile.Unmarshaler = (*Records)(nil)

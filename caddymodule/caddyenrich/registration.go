@@ -225,16 +225,6 @@ func (m *Registration) Close() (err error) {
 // Cleanup is Close, also for a configuration that never came to serve.
 func (m *Registration) Cleanup() error { return m.Close() }
 
-// RegistrationOf is the source registration of a chain that is open, nil where it has none.
-func RegistrationOf(c *enrich.Chain) *registration.Source {
-	for _, l := range c.Links() {
-		if m, ok := l.Source.(*Registration); ok && m.held != nil {
-			return m.held.Source
-		}
-	}
-	return nil
-}
-
 // Add is the engine's.
 func (m *Registration) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
 	return m.held.Source.Add(q, r)
@@ -253,6 +243,9 @@ func (m *Registration) Status() enrich.Status {
 	}
 	return m.held.Status()
 }
+
+// RefreshNow is the engine's.
+func (m *Registration) RefreshNow(ctx context.Context) error { return m.held.RefreshNow(ctx) }
 
 // UnmarshalCaddyfile parses the source: see registrationcaddyfile.go.
 func (m *Registration) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -275,6 +268,7 @@ var (
 	_ enrich.Opener         = (*Registration)(nil)
 	_ enrich.Closer         = (*Registration)(nil)
 	_ enrich.Reporter       = (*Registration)(nil)
+	_ enrich.Refresher      = (*Registration)(nil)
 	_ caddy.Provisioner     = (*Registration)(nil)
 	_ caddy.CleanerUpper    = (*Registration)(nil)
 	_ caddyfile.Unmarshaler = (*Registration)(nil)

@@ -229,10 +229,7 @@ func (p *parts) source(m *Registration, cache store.Cache, log *zap.Logger) (*re
 		Servers: slices.Clone(m.WhoisServers), NoRaw: m.NoRaw, Logger: log,
 	}
 	if m.Preload > 0 {
-		o.Preload = registration.Preload{Names: m.Preload, Delay: 100 * time.Millisecond, Top: m.top}
-		if m.PreloadDelay != nil {
-			o.Preload.Delay = time.Duration(*m.PreloadDelay)
-		}
+		o.Preload = registration.Preload{Names: m.Preload, Delay: m.pace(), Top: m.top}
 	}
 	return registration.New(o), nil
 }

@@ -17,6 +17,7 @@ type engine interface {
 	enrich.Opener
 	enrich.Closer
 	enrich.Reporter
+	enrich.Refresher
 	SetLogger(*zap.Logger)
 	// Refresh looks at the files and lets go of those that are gone.
 	Refresh()
@@ -77,6 +78,9 @@ func (h *held[E]) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict { return
 
 // Status is the engine's.
 func (h *held[E]) Status() enrich.Status { return h.engine.Status() }
+
+// RefreshNow is the engine's.
+func (h *held[E]) RefreshNow(ctx context.Context) error { return h.engine.RefreshNow(ctx) }
 
 // Open opens the engine if no configuration has, and has it log as this one says.
 func (h *held[E]) Open(context.Context) error {

@@ -130,6 +130,16 @@ func (a *App) Store() (store.Store, error) {
 	return a.open, nil
 }
 
+// Opened is the store if it is open, else nil: whoever only looks at it must not open one that nothing uses.
+func (a *App) Opened() store.Store {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open == nil {
+		return nil
+	}
+	return a.open
+}
+
 // Stop does nothing: requests that are being finished still claim.
 func (a *App) Stop() error { return nil }
 

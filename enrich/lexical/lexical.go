@@ -143,8 +143,8 @@ func (s *Source) Open(context.Context) error { return s.files.Open() }
 // source that outlives it. Call it after Open.
 func (s *Source) Refresh() { s.files.Refresh() }
 
-// RefreshNow is Refresh that reads also the files that look as they did. Its error says of each that does not serve as it is now, or
-// that is missing, why.
+// RefreshNow is Refresh that reads also the files that look as they did. Its error says of each that does not serve as it is now why;
+// where none serves, what is missing.
 func (s *Source) RefreshNow(context.Context) error { return s.files.Reread() }
 
 // Close stops watching. What is loaded answers until the source is let go of. It is idempotent.

@@ -39,20 +39,28 @@ var errGone = errors.New("the file is gone; what was loaded serves on until the 
 // outlives it.
 func (s *Source) Refresh() { s.update(true, false) }
 
-// RefreshNow is Refresh that reads also the files that look as they did. Its error says of each that does not serve as it is now, or
-// that is missing, why.
+// RefreshNow is Refresh that reads also the files that look as they did. Its error says of each that does not serve as it is now why;
+// where none serves, what is missing.
 func (s *Source) RefreshNow(context.Context) error {
 	s.update(true, true)
 	if s.ctx.Err() != nil {
 		return errors.New("the source is closed")
 	}
-	var errs []error
+	var refused, missing []error
+	serving := false
 	for _, d := range s.Status().Data {
-		if d.Error != "" {
-			errs = append(errs, errors.New(d.Path+": "+d.Error))
+		serving = serving || !d.Loaded.IsZero()
+		switch {
+		case d.Missing:
+			missing = append(missing, errors.New(d.Path+": "+d.Error))
+		case d.Error != "":
+			refused = append(refused, errors.New(d.Path+": "+d.Error))
 		}
 	}
-	return errors.Join(errs...)
+	if !serving {
+		refused = append(refused, missing...)
+	}
+	return errors.Join(refused...)
 }
 
 // reload looks at the files after a change.

@@ -274,12 +274,12 @@ func (s *Source) Status() enrich.Status {
 }
 
 // listed are the problems with single records, as many as are logged. The lock is held.
-func (s *Source) listed() (list []string) {
+func (s *Source) listed() (list []enrich.Problem) {
 	for _, name := range slices.Sorted(maps.Keys(s.problems)) {
 		if len(list) == maxReports {
-			return append(list, fmt.Sprintf("%d more records with problems", len(s.problems)-maxReports))
+			return append(list, enrich.Problem{Text: fmt.Sprintf("%d more records with problems", len(s.problems)-maxReports)})
 		}
-		list = append(list, filepath.Join(s.o.Dir, filepath.FromSlash(name))+": "+s.problems[name])
+		list = append(list, enrich.Problem{Text: filepath.Join(s.o.Dir, filepath.FromSlash(name)) + ": " + s.problems[name]})
 	}
 	return list
 }

@@ -328,7 +328,7 @@ func TestRefreshNow(t *testing.T) {
 		t.Error(err)
 	}
 	st := s.Status()
-	if st.Records != 1 || st.Data[0].Missing || len(st.Problems) != 1 || st.Problems[0] != filepath.Join(dir, "large")+": larger than 100 bytes" {
+	if st.Records != 1 || st.Data[0].Missing || len(st.Problems) != 1 || st.Problems[0].Text != filepath.Join(dir, "large")+": larger than 100 bytes" {
 		t.Errorf("%+v", st)
 	}
 }

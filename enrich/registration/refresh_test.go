@@ -22,8 +22,8 @@ func TestRefreshNow(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "dns.json: the server answers 503") || len(asked) != 5 {
 		t.Errorf("%v, asked %d times", err, len(asked))
 	}
-	if p := s.Status().Problems; len(p) != 5 || !strings.Contains(p[0], "dns.json: the server answers 503") {
-		t.Errorf("problems %q", p)
+	if p := s.Status().Problems; len(p) != 5 || !strings.Contains(p[0].Text, "dns.json: the server answers 503") {
+		t.Errorf("problems %v", p)
 	}
 	if s, _ := newSource(t, Options{}); s.RefreshNow(t.Context()) != ErrNoRegistries {
 		t.Error("files that there are none of were refreshed")

@@ -96,15 +96,15 @@ func (s *Source) Status() enrich.Status {
 }
 
 // problems are what is wrong now.
-func (s *Source) problems(d *Detail) (list []string) {
+func (s *Source) problems(d *Detail) (list []enrich.Problem) {
 	if s.unreached.Load() >= unreachable {
-		list = append(list, "no registry can be reached")
+		list = append(list, enrich.Problem{Text: "no registry can be reached", Severe: true})
 	}
 	for _, f := range d.Bootstrap {
 		if f.Error != "" && f.Origin != "" {
-			list = append(list, "registries: "+f.Error+"; what was known before is used")
+			list = append(list, enrich.Problem{Text: "registries: " + f.Error + "; what was known before is used"})
 		} else if f.Error != "" {
-			list = append(list, "registries: "+f.Error+"; nobody can be asked before it comes")
+			list = append(list, enrich.Problem{Text: "registries: " + f.Error + "; nobody can be asked before it comes", Severe: true})
 		}
 	}
 	return list

@@ -159,8 +159,8 @@ func (s *Set[T]) Refresh() {
 	}
 }
 
-// Reread is Refresh that reads also the files that look as they did. Its error says of each file that does not serve as it is now,
-// or that is missing, why.
+// Reread is Refresh that reads also the files that look as they did. Its error says of each file that does not serve as it is now why;
+// where none serves, what is missing.
 func (s *Set[T]) Reread() error {
 	if len(s.o.Patterns) > 0 {
 		s.update(true, true)
@@ -168,13 +168,21 @@ func (s *Set[T]) Reread() error {
 	if s.ctx.Err() != nil {
 		return errors.New("the files are no longer watched: the configuration that named them is gone")
 	}
-	var errs []error
+	var refused, missing []error
+	serving := false
 	for _, f := range s.Status().Files {
-		if f.Error != "" {
-			errs = append(errs, errors.New(f.Path+": "+f.Error))
+		serving = serving || !f.Loaded.IsZero()
+		switch {
+		case f.Missing:
+			missing = append(missing, errors.New(f.Path+": "+f.Error))
+		case f.Error != "":
+			refused = append(refused, errors.New(f.Path+": "+f.Error))
 		}
 	}
-	return errors.Join(errs...)
+	if !serving {
+		refused = append(refused, missing...)
+	}
+	return errors.Join(refused...)
 }
 
 // reload takes in what has changed, as the watcher tells.

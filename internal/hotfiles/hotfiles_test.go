@@ -174,12 +174,19 @@ func TestReread(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := h.set.Reread()
-	if err == nil || err.Error() != a+": a bad file\n"+b+": no text there yet; watched" {
-		t.Errorf("%v", err)
+	if err == nil || err.Error() != a+": a bad file" {
+		t.Errorf("one bad, one missing: %v", err)
 	}
 	h.serves(t, "3 0:a=one")
 	if st := h.set.Status(); len(st.Files) != 2 || st.Files[0].Missing || !st.Files[1].Missing {
 		t.Errorf("%+v", st.Files)
+	}
+	if err := os.Remove(a); err != nil {
+		t.Fatal(err)
+	}
+	err = h.set.Reread()
+	if err == nil || err.Error() != a+": no text there yet; watched\n"+b+": no text there yet; watched" {
+		t.Errorf("all missing: %v", err)
 	}
 	h.set.Close()
 	if err := h.set.Reread(); err == nil {

@@ -1,0 +1,119 @@
+package caddyadmin
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/whence-project/whence/caddymodule/caddyenrich"
+	"github.com/whence-project/whence/caddymodule/internal/adminapi"
+	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/enrich/registration"
+)
+
+const (
+	maxTop       = 10_000_000
+	maxNamesSize = 32 << 20 // bytes of a list of names that is posted: more than a million of them
+)
+
+// preload is how far a chain's source registration has come with its preload.
+type preload struct {
+	Chain string `json:"chain"`
+	*registration.Progress
+	LeftOut int `json:"left_out,omitempty"` // lines posted that are no names
+}
+
+// showPreloads writes how far the preloads are, the last one of each chain.
+func showPreloads(w http.ResponseWriter, r *http.Request) error {
+	if _, err := adminapi.QueryOf(r); err != nil {
+		return err
+	}
+	app, err := chains()
+	if err != nil {
+		return err
+	}
+	list := []preload{}
+	all := app.Provisioned()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if s := caddyenrich.RegistrationOf(all[name]); s != nil && s.Preloading() != nil {
+			list = append(list, preload{Chain: name, Progress: s.Preloading()})
+		}
+	}
+	return adminapi.Reply(w, http.StatusOK, list)
+}
+
+// startPreload begins to look up ?top= names of the chain's list, or the names in the body, a line each. The query has chain, and delay.
+func startPreload(w http.ResponseWriter, r *http.Request) error {
+	q, err := adminapi.QueryOf(r, "top", "chain", "delay")
+	if err != nil {
+		return err
+	}
+	top, err := q.Count("top", maxTop)
+	if err != nil {
+		return err
+	}
+	delay, err := q.Duration("delay", -1, 0)
+	if err != nil {
+		return err
+	}
+	adminapi.Patient(w)
+	body, err := adminapi.Body(w, r, maxNamesSize)
+	if err != nil {
+		return err
+	}
+	names, bad := namesIn(body)
+	if (top == 0) == (len(names) == 0) {
+		return adminapi.Failf(http.StatusBadRequest, "want ?top=<count>, for the chain's list, or names in the body, one a line (%d lines are none)", bad)
+	}
+	chain, err := chainNamed(q.Get("chain"))
+	if err != nil {
+		return err
+	}
+	if err := caddyenrich.StartPreload(chain, top, names, delay); err != nil {
+		code := http.StatusConflict
+		if errors.Is(err, caddyenrich.ErrNoRegistration) || errors.Is(err, caddyenrich.ErrNoRank) {
+			code = http.StatusNotFound
+		}
+		return adminapi.Fail(code, err)
+	}
+	p := caddyenrich.RegistrationOf(chain).Preloading()
+	return adminapi.Reply(w, http.StatusAccepted, preload{chain.Name(), p, bad})
+}
+
+// namesIn are the domains in a list, a line each, behind their rank or without one. bad counts the lines that are none.
+func namesIn(body []byte) (names []string, bad int) {
+	for line := range bytes.Lines(body) {
+		line = bytes.TrimSpace(line)
+		if at := bytes.LastIndexByte(line, ','); at >= 0 {
+			line = line[at+1:]
+		}
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		if s, err := enrich.ParseSubject(string(line)); err == nil && s.Kind() == enrich.Domain {
+			names = append(names, s.Name())
+		} else {
+			bad++
+		}
+	}
+	return names, bad
+}
+
+// stopPreload ends the preload of ?chain=.
+func stopPreload(w http.ResponseWriter, r *http.Request) error {
+	q, err := adminapi.QueryOf(r, "chain")
+	if err != nil {
+		return err
+	}
+	chain, err := chainNamed(q.Get("chain"))
+	if err != nil {
+		return err
+	}
+	s := caddyenrich.RegistrationOf(chain)
+	if s == nil || !s.StopPreload() {
+		return adminapi.Failf(http.StatusNotFound, "no preload is under way in the chain %s", chain.Name())
+	}
+	return adminapi.Reply(w, http.StatusOK, preload{Chain: chain.Name(), Progress: s.Preloading()})
+}
