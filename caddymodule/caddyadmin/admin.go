@@ -62,11 +62,11 @@ func nowhere(_ http.ResponseWriter, r *http.Request) error {
 	return adminapi.Failf(http.StatusNotFound, "there is no %s; docs/admin.md has the routes, /whence/status is one", r.URL.Path)
 }
 
-// behind is what stands in the path behind a route, with an error that says what is wanted if it is nothing.
-func behind(r *http.Request, route, wanted string) (string, error) {
+// behind is what stands in the path behind a route, with an error that gives an example if it is nothing.
+func behind(r *http.Request, route, example string) (string, error) {
 	rest := strings.TrimPrefix(r.URL.Path, route)
 	if rest == "" {
-		return "", adminapi.Failf(http.StatusBadRequest, "want %s<%s>", route, wanted)
+		return "", adminapi.Failf(http.StatusBadRequest, "nothing is named; want something like %s%s", route, example)
 	}
 	return rest, nil
 }

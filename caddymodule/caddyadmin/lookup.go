@@ -1,6 +1,7 @@
 package caddyadmin
 
 import (
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,7 +25,7 @@ const notFoundTrailer = "Whence-Not-Found"
 // lookup answers for one subject, as /v1/lookup does. The query has chain; wait, for what must be fetched; raw, for what servers wrote
 // word by word; and form.
 func lookup(w http.ResponseWriter, r *http.Request) error {
-	subject, err := behind(r, atLookup, "subject")
+	subject, err := behind(r, atLookup, "192.0.2.1")
 	if err != nil {
 		return err
 	}
@@ -61,6 +62,9 @@ func asker(r *http.Request, standard time.Duration, known ...string) (a lookups.
 	if a.Query.AskRegistry, err = q.Bool("registry"); err != nil {
 		return a, 0, err
 	}
+	if a.Before, err = q.Count("before", math.MaxInt32); err != nil {
+		return a, 0, err
+	}
 	if wait, err = q.Duration("wait", standard, maxLookupWait); err != nil {
 		return a, 0, err
 	}
@@ -79,9 +83,10 @@ func setForm(w http.ResponseWriter, f lookups.Form, json string) {
 }
 
 // lookupLines answers for the subjects in the body, a line each, in their order. The query is that of lookup, and has registry, for
-// addresses, networks and AS numbers to be asked about at their registries too.
+// addresses, networks and AS numbers to be asked about at their registries too, and before: how many answers of a longer list, sent in
+// parts, stand before these.
 func lookupLines(w http.ResponseWriter, r *http.Request) error {
-	a, wait, err := asker(r, 0, "chain", "wait", "raw", "form", "registry")
+	a, wait, err := asker(r, 0, "chain", "wait", "raw", "form", "registry", "before")
 	if err != nil {
 		return err
 	}

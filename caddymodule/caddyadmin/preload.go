@@ -65,7 +65,7 @@ func startPreload(w http.ResponseWriter, r *http.Request) error {
 	}
 	names, bad := namesIn(body)
 	if (top == 0) == (len(names) == 0) {
-		return adminapi.Failf(http.StatusBadRequest, "want ?top=<count>, for the chain's list, or names in the body, one a line (%d lines are none)", bad)
+		return adminapi.Failf(http.StatusBadRequest, "want either top=1000, for the chain's list, or names in the body, one a line; %d lines are none", bad)
 	}
 	chain, err := chainNamed(q.Get("chain"))
 	if err != nil {

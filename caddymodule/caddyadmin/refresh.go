@@ -25,7 +25,7 @@ const (
 // refresh has one source look for newer data, and answers when that is done: with the source's status, or 422 and why there is nothing
 // new. The query has chain, and wait: how long that may take.
 func refresh(w http.ResponseWriter, r *http.Request) error {
-	name, err := behind(r, atRefresh, "source")
+	name, err := behind(r, atRefresh, "mmdb")
 	if err != nil {
 		return err
 	}

@@ -55,8 +55,8 @@ type removed struct {
 }
 
 // purge reads which bucket or scope of the running configuration's store is to forget what.
-func purge(r *http.Request, route, wanted string) (s store.Store, where string, what adminapi.What, err error) {
-	if where, err = behind(r, route, wanted); err != nil {
+func purge(r *http.Request, route, example string) (s store.Store, where string, what adminapi.What, err error) {
+	if where, err = behind(r, route, example); err != nil {
 		return nil, "", what, err
 	}
 	q, err := adminapi.QueryOf(r, "name", "prefix", "all")
@@ -72,7 +72,7 @@ func purge(r *http.Request, route, wanted string) (s store.Store, where string, 
 
 // purgeCache forgets what a bucket of the cache has under names, under a prefix, or all; answers about registrations in memory too.
 func purgeCache(w http.ResponseWriter, r *http.Request) error {
-	s, bucket, what, err := purge(r, atCache, "bucket")
+	s, bucket, what, err := purge(r, atCache, "registration?name=example.org")
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func checkBucket(ctx context.Context, c store.Cache, bucket string) error {
 
 // purgeLedger forgets that names of a scope were ever seen: their next sighting is a first contact.
 func purgeLedger(w http.ResponseWriter, r *http.Request) error {
-	s, scope, what, err := purge(r, atLedger, "scope")
+	s, scope, what, err := purge(r, atLedger, "dns?name=example.org")
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (t *target) localChain(ctx context.Context, name string) (chain *enrich.Cha
 	}
 	config := &caddy.Config{
 		Admin:   &caddy.AdminConfig{Disabled: true},
-		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{Level: "WARN"}}}},
+		Logging: warnings(),
 		AppsRaw: apps,
 	}
 	cctx, err := caddy.ProvisionContext(config)

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/schollz/progressbar/v3"
@@ -25,44 +23,11 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "whence",
-		Short: "What Whence knows and remembers: import, export",
+		Short: "What Whence knows and remembers: look up, see how it is, preload, import, export",
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(importCommand(), exportCommand())
+			cmd.AddCommand(lookupCommand(), statusCommand(), preloadCommand(), importCommand(), exportCommand())
 		},
 	})
-}
-
-// target is where a command finds the store: in a running server, or in a folder that no server has open.
-type target struct {
-	address, config, adapter string
-	offline                  bool
-}
-
-func (t *target) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.address, "address", "", "admin address of the running server (default: that of the configuration)")
-	cmd.Flags().StringVarP(&t.config, "config", "c", "", "configuration file")
-	cmd.Flags().StringVarP(&t.adapter, "adapter", "a", "", "adapter for the configuration file")
-	cmd.Flags().BoolVar(&t.offline, "offline", false, "open the store of the configuration, which no server may have open")
-}
-
-// request asks the running server.
-func (t *target) request(method, uri string, body io.Reader) (*http.Response, error) {
-	var config []byte
-	if t.address == "" && t.config != "" {
-		var err error
-		if config, _, _, err = caddycmd.LoadConfig(t.config, t.adapter); err != nil {
-			return nil, err
-		}
-	}
-	address, err := caddycmd.DetermineAdminAPIAddress(t.address, config, t.config, t.adapter)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := caddycmd.AdminAPIRequest(address, method, uri, nil, body)
-	if err != nil && !strings.HasPrefix(err.Error(), "caddy responded") {
-		err = fmt.Errorf("%w; if no server runs, add --offline to open its store here", err)
-	}
-	return resp, err
 }
 
 // open opens the store that the configuration names.

@@ -249,9 +249,9 @@ func TestForwarderOnATakenPort(t *testing.T) {
 	}
 }
 
-// TestForwarderThroughTheAdminAPI asks for the upstream servers and for a name, and has the server go.
+// TestForwarderThroughTheAdminAPI asks for the upstream servers and for a name, forgets answers, and has the server go.
 func TestForwarderThroughTheAdminAPI(t *testing.T) {
-	s, _, addr := startForwarder(t)
+	s, up, addr := startForwarder(t, "block ./none.txt")
 	mustResolve(t, "udp", addr, "www.example.org", dns.RcodeSuccess)
 	if got := s.get("/whence/dotforward"); !strings.Contains(got, `"healthy":true`) || !strings.Contains(got, `"up":true`) {
 		t.Errorf("status: %s", got)
@@ -259,6 +259,21 @@ func TestForwarderThroughTheAdminAPI(t *testing.T) {
 	if got := s.get("/whence/dotforward/explain/www.example.org"); !strings.Contains(got, `"state":"fresh"`) || !strings.Contains(got, `"servers":["tls://127.0.0.1`) {
 		t.Errorf("explain: %s", got)
 	}
+	s.wants(200, "GET", "/whence/dotforward/cache?name=example.org&below", "", `"entries":1,`, `"answers":[{"name":"www.example.org.","type":"A",`, `"rcode":"NOERROR","state":"fresh"`)
+	s.wants(400, "GET", "/whence/dotforward/cache?name=..", "", "no domain name")
+	s.wants(400, "DELETE", "/whence/dotforward/cache?below=true", "", "say what to forget")
+	s.wants(200, "DELETE", "/whence/dotforward/cache?name=example.org", "", `{"removed":0}`)
+	s.wants(200, "DELETE", "/whence/dotforward/cache?name=Example.ORG&below=true", "", `{"removed":1}`)
+	mustResolve(t, "udp", addr, "www.example.org", dns.RcodeSuccess)
+	s.wants(200, "DELETE", "/whence/dotforward/cache?all=true", "", `{"removed":1}`)
+	s.wants(405, "POST", "/whence/dotforward/cache", "", "this route takes DELETE, GET, HEAD, OPTIONS")
+	s.wants(200, "GET", "/whence/health", "", `[{"level":"warning","where":"dotforward/block","text":"`, "no list there yet")
+	up.Stop()
+	_, _ = resolve("udp", addr, "other.example.org")
+	eventually(t, "the server is not healthy without an upstream server", func() bool {
+		code, body := s.admin("GET", "/whence/health", "")
+		return code == 503 && strings.Contains(body, `"where":"dotforward/tls://127.0.0.1`)
+	})
 	resp, err := s.http.Post("http://localhost/whence/dotforward/lame-duck?grace=0s", "", nil)
 	if err != nil || resp.StatusCode != http.StatusAccepted {
 		t.Fatalf("lame duck: %v, %v", resp, err)

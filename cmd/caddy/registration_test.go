@@ -410,7 +410,7 @@ func TestRegistrationSurvivesKill(t *testing.T) {
 	if twice := f.Total().Queries - 300; len(asked) != 300 || twice > 120 {
 		t.Errorf("%d names were asked about; %d questions before the kill, %d in all", len(asked), before, f.Total().Queries)
 	}
-	if status := s.get("/whence/status"); !strings.Contains(status, `"preload":{"names":300,"done":300,"failed":0`) {
+	if status := s.get("/whence/status"); !strings.Contains(status, `"preload":{"state":"finished","names":300,"done":300,"failed":0`) {
 		t.Errorf("status: %s", status)
 	}
 	f.Close()

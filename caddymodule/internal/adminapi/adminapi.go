@@ -159,7 +159,7 @@ func (q Query) What() (w What, err error) {
 	return w, nil
 }
 
-var errWhat = errors.New("say what to forget: name=<name> (it may be repeated), prefix=<beginning>, or all=true for everything")
+var errWhat = errors.New("say what to forget: name=example.org, which may be repeated, prefix=exam, or all=true for everything")
 
 // Body is a request's body, with an error for one that has more than so many bytes.
 func Body(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {

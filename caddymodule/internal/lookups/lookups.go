@@ -58,19 +58,19 @@ func (f Form) JSON() bool { return f.dialect == nil }
 
 // Asker asks a chain. It is not safe for concurrent use.
 type Asker struct {
-	Chain *enrich.Chain
-	Form  Form
-	Query enrich.Query // all but the subject
+	Chain  *enrich.Chain
+	Form   Form
+	Query  enrich.Query // all but the subject
+	Before int          // how many answers stand before the next one, for what is between two, and above the first
 
-	rec      enrich.Record
-	answered int
+	rec enrich.Record
 }
 
 // Append appends the answer to a line, and reports whether something was found. A line that is no subject is answered with an error, as is
 // one in whose lookup a source panics.
 func (a *Asker) Append(ctx context.Context, b []byte, line string) (out []byte, found bool) {
-	n := a.answered
-	a.answered++
+	n := a.Before
+	a.Before++
 	defer func() {
 		if p := recover(); p != nil {
 			caddy.Log().Named("whence").Error("panic in a lookup", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
@@ -153,19 +153,18 @@ func AppendAll(ctx context.Context, a Asker, wait time.Duration, lines []string,
 		}
 		return notFound, nil
 	}
-	at := 0
 	for part := range slices.Chunk(lines, together) {
 		answers, found := make([][]byte, len(part)), make([]bool, len(part))
 		var wg sync.WaitGroup
 		until := time.Now().Add(wait)
 		for i, line := range part {
 			one := a
-			one.answered = at + i
+			one.Before += i
 			one.Query.Wait = until
 			wg.Go(func() { answers[i], found[i] = one.Append(ctx, nil, line) })
 		}
 		wg.Wait()
-		at += len(part)
+		a.Before += len(part)
 		for i, b := range answers {
 			if !found[i] {
 				notFound++
