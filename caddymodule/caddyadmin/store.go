@@ -100,48 +100,61 @@ func purgeCache(w http.ResponseWriter, r *http.Request) error {
 	return purged(w, "cache", bucket, what, out, err)
 }
 
-// registrationsIn are the sources whose answers are in bucket.
+// registrationsIn are the sources whose answers are in bucket. Those of other registries than the public ones are in buckets with longer
+// names; "registration" is all of them.
 func registrationsIn(bucket string) (sources []*registration.Source) {
 	app, err := chains()
 	if err != nil {
 		return nil
 	}
 	for _, chain := range app.Provisioned() {
-		if s := caddyenrich.RegistrationOf(chain); s != nil && s.Bucket() == bucket && !slices.Contains(sources, s) {
+		s := caddyenrich.RegistrationOf(chain)
+		if s != nil && (s.Bucket() == bucket || bucket == "registration") && !slices.Contains(sources, s) {
 			sources = append(sources, s)
 		}
 	}
 	return sources
 }
 
-// forgetRegistrations forgets in each of sources, which share a bucket, and so tells of each answer once.
-func forgetRegistrations(ctx context.Context, sources []*registration.Source, what adminapi.What, out *removed) error {
-	if len(what.Names) > 0 {
-		keys := make([]string, len(what.Names))
-		for i, name := range what.Names {
-			subject, err := enrich.ParseSubject(name)
-			if err != nil {
-				return adminapi.Fail(http.StatusBadRequest, err)
-			}
-			if keys[i] = sources[0].Key(subject); keys[i] == "" {
-				return adminapi.Failf(http.StatusBadRequest, "name=%s: no registry is asked about it", name)
-			}
+// forgetRegistrations forgets in each of sources. Some may share a bucket, and then each has the other's answers.
+func forgetRegistrations(ctx context.Context, sources []*registration.Source, what adminapi.What, out *removed) (err error) {
+	keys := make([][]string, len(sources))
+	for i, s := range sources {
+		if keys[i], err = keysOf(s, what.Names); err != nil {
+			return err
 		}
-		out.Names = keys
 	}
-	for _, s := range sources {
+	byBucket := make(map[string]int)
+	for i, s := range sources {
 		n := 0
 		if len(what.Names) > 0 {
-			n = s.Forget(ctx, out.Names...)
-		} else {
-			var err error
-			if n, err = s.ForgetPrefix(ctx, what.Prefix); err != nil {
-				return err
-			}
+			out.Names = keys[i]
+			n = s.Forget(ctx, keys[i]...)
+		} else if n, err = s.ForgetPrefix(ctx, what.Prefix); err != nil {
+			return err
 		}
-		out.Removed = max(out.Removed, n)
+		byBucket[s.Bucket()] = max(byBucket[s.Bucket()], n)
+	}
+	for _, n := range byBucket {
+		out.Removed += n
 	}
 	return nil
+}
+
+// keysOf is under what a source keeps its answers about names.
+func keysOf(s *registration.Source, names []string) (keys []string, err error) {
+	for _, name := range names {
+		subject, err := enrich.ParseSubject(name)
+		if err != nil {
+			return nil, adminapi.Fail(http.StatusBadRequest, err)
+		}
+		key := s.Key(subject)
+		if key == "" {
+			return nil, adminapi.Failf(http.StatusBadRequest, "name=%s: no registry is asked about it", name)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 // checkBucket is an error for a bucket that the cache does not have, if it can tell: there is nothing to forget, and it may be a slip.

@@ -1,6 +1,7 @@
 package caddycommands
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -103,7 +104,8 @@ func (l *lookup) run(subjects []string) (notFound int, err error) {
 	if l.form != "" && (l.format != "text" || len(l.fields) > 0) {
 		return 0, errors.New("--form has its own format and fields: leave --format and --fields out")
 	}
-	out, err := l.printer(os.Stdout)
+	stdout := bufio.NewWriter(os.Stdout)
+	out, err := l.printer(stdout)
 	if err != nil {
 		return 0, err
 	}
@@ -121,15 +123,18 @@ func (l *lookup) run(subjects []string) (notFound int, err error) {
 			return lookups.AppendAll(ctx, asker, 0, lines, write)
 		}
 	}
-	return all(ctx, subjects, answer, out)
+	return all(subjects, func(lines []string) (int, error) {
+		n, err := answer(ctx, lines, out.print)
+		return n, errors.Join(err, out.flush(), stdout.Flush())
+	})
 }
 
 // all answers for subjects, those on standard input where one is "-".
-func all(ctx context.Context, subjects []string, answer answerer, out printer) (notFound int, err error) {
+func all(subjects []string, answer func(lines []string) (notFound int, err error)) (notFound int, err error) {
 	one := func(lines []string) error {
-		n, err := answer(ctx, lines, out.print)
+		n, err := answer(lines)
 		notFound += n
-		return errors.Join(err, out.flush())
+		return err
 	}
 	for len(subjects) > 0 {
 		if subjects[0] == "-" {

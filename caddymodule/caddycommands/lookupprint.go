@@ -28,24 +28,30 @@ func (p plain) print(answer []byte) error {
 
 func (plain) flush() error { return nil }
 
-// answer is a record of /v1/lookup, or what is wrong with a line.
+// answer is a record of /v1/lookup, or what is wrong with a line: {"subject":"…","error":"…"}. What is not shown is not decoded.
 type answer struct {
-	canonical map[string]json.RawMessage // beside them subject and kind
-	Subject   string
-	Error     string
-	Sources   []struct {
-		Source string
-		Fields map[string]json.RawMessage
-		Text   string
-	}
-	Notes []struct{ Source, Kind, Text string }
+	members map[string]json.RawMessage
+	parts   []part
 }
 
-func read(line []byte) (a answer, err error) {
-	if err = json.Unmarshal(line, &a); err == nil {
-		err = json.Unmarshal(line, &a.canonical)
+// part is what a source has.
+type part struct {
+	Source string
+	Fields map[string]json.RawMessage
+	Text   string
+}
+
+func read(line []byte) (a answer, err error) { return a, json.Unmarshal(line, &a.members) }
+
+// failed reports that there is no answer.
+func (a *answer) failed() bool { return a.members["error"] != nil }
+
+// sources are what the sources have.
+func (a *answer) sources() []part {
+	if a.parts == nil && a.members["sources"] != nil {
+		_ = json.Unmarshal(a.members["sources"], &a.parts) // what is not of that form has no fields
 	}
-	return a, err
+	return a.parts
 }
 
 // field is the value of a canonical field, or of the first source that has one of that name; nil where none has.
@@ -58,10 +64,13 @@ func (a *answer) field(name string) json.RawMessage {
 		b, _ := json.Marshal(notes) // strings always have a JSON form
 		return b
 	}
-	if v, ok := a.canonical[name]; ok && name != "sources" {
+	if v, ok := a.members[name]; ok && name != "sources" {
 		return v
 	}
-	for _, s := range a.Sources {
+	if enrich.KeyOf(name) != enrich.None {
+		return nil // a source that has it would have set it
+	}
+	for _, s := range a.sources() {
 		if v, ok := s.Fields[name]; ok {
 			return v
 		}
@@ -72,38 +81,43 @@ func (a *answer) field(name string) json.RawMessage {
 // notes are what there is to say beside the facts, in one line: what is wrong with the subject, or the beginning of a source's text, and
 // what sources could not do.
 func (a *answer) notes() string {
-	if a.Error != "" {
-		return a.Error
+	if a.failed() {
+		return textOf(a.members["error"])
 	}
 	var all []string
-	for _, s := range a.Sources {
-		if first, _, _ := strings.Cut(strings.TrimSpace(s.Text), "\n"); first != "" {
-			all = append(all, s.Source+": "+first)
+	if bytes.Contains(a.members["sources"], []byte(`"text":`)) {
+		for _, s := range a.sources() {
+			if first, _, _ := strings.Cut(strings.TrimSpace(s.Text), "\n"); first != "" {
+				all = append(all, s.Source+": "+first)
+			}
 		}
 	}
-	for _, n := range a.Notes {
+	var notes []struct{ Source, Text string }
+	if a.members["notes"] != nil {
+		_ = json.Unmarshal(a.members["notes"], &notes)
+	}
+	for _, n := range notes {
 		all = append(all, n.Source+": "+n.Text)
 	}
 	return strings.Join(all, "; ")
 }
 
-// text is a field as a cell: without quotes, a list's values with spaces between, without control characters.
-func (a *answer) text(name string) string {
-	v := a.field(name)
+// text is a field as a cell.
+func (a *answer) text(name string) string { return textOf(a.field(name)) }
+
+// textOf is a value without quotes, a list's with spaces between, without control characters.
+func textOf(v json.RawMessage) string {
 	var s string
 	var list []json.RawMessage
 	switch {
-	case v == nil:
+	case len(v) == 0:
 		return ""
-	case json.Unmarshal(v, &s) == nil:
+	case v[0] == '"' && json.Unmarshal(v, &s) == nil:
 		return enrich.Clean(s)
-	case json.Unmarshal(v, &list) == nil:
+	case v[0] == '[' && json.Unmarshal(v, &list) == nil:
 		var all []string
 		for _, one := range list {
-			if json.Unmarshal(one, &s) != nil {
-				s = string(one)
-			}
-			all = append(all, enrich.Clean(s))
+			all = append(all, textOf(one))
 		}
 		return strings.Join(all, " ")
 	}
@@ -130,9 +144,9 @@ func (p *jsonLines) print(line []byte) error {
 	}
 	var b bytes.Buffer
 	b.WriteString(`{"subject":`)
-	b.Write(a.canonical["subject"])
+	b.Write(a.members["subject"])
 	names := p.fields
-	if a.Error != "" {
+	if a.failed() {
 		names = []string{"error"}
 	}
 	for _, name := range names {
@@ -179,7 +193,7 @@ func (p *csvRows) print(line []byte) error {
 
 // row is the subject and the fields.
 func (a *answer) row(fields []string) []string {
-	row := []string{enrich.Clean(a.Subject)}
+	row := []string{a.text("subject")}
 	for _, name := range fields {
 		row = append(row, a.text(name))
 	}

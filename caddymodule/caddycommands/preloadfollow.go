@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	firstPoll = 200 * time.Millisecond // what is in the cache already is done by then
 	pollEvery = time.Second
 	tellEvery = 10 * time.Second // where there is no terminal
 	maxPolls  = 10               // that may fail one after another: in a reload, the admin endpoint is away for a moment
@@ -23,7 +24,7 @@ const (
 func (p *preload) follow(ctx context.Context, now *progressOf) (code int, err error) {
 	tell, end := p.teller(now)
 	defer end()
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(firstPoll)
 	defer tick.Stop()
 	for failures := 0; !over(now); {
 		tell(now)
@@ -33,6 +34,7 @@ func (p *preload) follow(ctx context.Context, now *progressOf) (code int, err er
 			fmt.Fprintln(os.Stderr, "interrupted; the server goes on: `caddy whence preload` shows how far it is, `caddy whence preload --stop` stops it")
 			return exitInterrupted, nil
 		case <-tick.C:
+			tick.Reset(pollEvery)
 		}
 		next, err := p.now()
 		if err != nil {
@@ -69,17 +71,23 @@ func (p *preload) teller(first *progressOf) (tell func(*progressOf), end func())
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
 		told := time.Time{}
 		return func(now *progressOf) {
-			if time.Since(told) >= tellEvery {
+			if now.State == registration.PreloadRunning && time.Since(told) >= tellEvery {
 				told = time.Now()
 				_ = p.show(os.Stderr, now)
 			}
 		}, func() {}
 	}
 	bar := progressbar.NewOptions(max(first.Names, 1), progressbar.OptionSetWriter(os.Stderr), progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish())
+		progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish())
 	tell = func(now *progressOf) {
-		bar.ChangeMax(max(now.Names, 1))
-		bar.Describe(fmt.Sprintf("%s, %d failed, %.1f/s, %s left", now.State, now.Failed, now.Rate, time.Duration(now.Left)*time.Second))
+		if now.Names > 0 && now.Names != bar.GetMax() {
+			bar.ChangeMax(now.Names)
+		}
+		text := now.State
+		if now.State == registration.PreloadRunning {
+			text = fmt.Sprintf("%d failed, %.1f/s, %s left", now.Failed, now.Rate, time.Duration(now.Left)*time.Second)
+		}
+		bar.Describe(text)
 		_ = bar.Set(now.Done)
 	}
 	return tell, func() { _ = bar.Finish() }

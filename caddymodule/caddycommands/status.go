@@ -89,7 +89,7 @@ type serverStatus struct {
 // sourceStatus is how a source is, with what is shown of its detail.
 type sourceStatus struct {
 	enrich.SourceStatus
-	Detail struct{ Preload *registration.Progress }
+	Detail struct{ Preload *registration.Progress } `json:"detail"`
 }
 
 // forwarderStatus is how the DNS forwarder is.

@@ -127,7 +127,7 @@ func TestAdminAPI(t *testing.T) {
 		s.wants(200, "GET", "/whence/store", "", `"entries":2,"expired":0,`, `.raw"`, `"scopes":{"dns":3}`)
 		bucket := s.bucket()
 		before := f.Counts("one").Queries
-		s.wants(200, "DELETE", "/whence/cache/"+bucket+"?name=www.tulip1.com", "", `{"removed":1,"names":["tulip1.com"]}`)
+		s.wants(200, "DELETE", "/whence/cache/registration?name=www.tulip1.com", "", `{"removed":1,"names":["tulip1.com"]}`)
 		s.wants(200, "GET", "/whence/lookup/tulip1.com?wait=20s", "", `"registrar":"`)
 		s.wants(200, "DELETE", "/whence/cache/"+bucket+"?prefix=tulip", "", `{"removed":2}`)
 		s.wants(200, "GET", "/whence/lookup/tulip2.com?wait=20s", "", `"registrar":"`)
@@ -137,7 +137,7 @@ func TestAdminAPI(t *testing.T) {
 			t.Errorf("the registry was asked %d times, want 2", n)
 		}
 		s.wants(200, "DELETE", "/whence/cache/bootstrap?prefix=nothing", "", `{"removed":0}`)
-		s.wants(400, "DELETE", "/whence/cache/"+bucket, "", "say what to forget")
+		s.wants(400, "DELETE", "/whence/cache/registration", "", "say what to forget")
 		s.wants(400, "DELETE", "/whence/cache/"+bucket+"?prefx=a&all=true", "", `no parameter is named \"prefx\"; there are: name, prefix, all`)
 		s.wants(400, "DELETE", "/whence/cache/"+bucket+"?name=com", "", "no registry is asked about it")
 		s.wants(400, "DELETE", "/whence/cache/?all=true", "", "want something like /whence/cache/registration?name=example.org")

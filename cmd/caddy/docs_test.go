@@ -19,7 +19,7 @@ import (
 // The documents are exercised: what stands in a block of the language "caddyfile" must validate, and each command after "$ " in
 // a block of the language "console" must print what stands below it. There, a line "…" stands for any lines, and … in a line
 // for anything in it. Commands ask a server on the example Caddyfile, with lite-composite.mmdb in its folder data, or one that the
-// block names.
+// block names; caddy is the binary under test.
 
 // block is a fenced block of a document.
 type block struct {
@@ -80,6 +80,7 @@ func TestDocumentedCaddyfiles(t *testing.T) {
 				config = "{\n" + config + "}\n"
 			}
 			s := newServer(t)
+			s.newIdentity("admins")
 			s.write("Caddyfile", config)
 			out, err := s.command("validate", "--config", "Caddyfile", "--adapter", "caddyfile").CombinedOutput()
 			if err != nil {
@@ -171,7 +172,8 @@ func (s *server) runDocumented(t *testing.T, c documented) {
 	}
 	command = strings.ReplaceAll(command, "curl ", "curl -sS --unix-socket "+s.path(socket)+" ")
 	cmd := exec.Command("bash", "-o", "pipefail", "-c", command)
-	cmd.Dir = s.dir
+	cmd.Dir, cmd.Env = s.dir, s.whenceCommand().Env
+	cmd.Env = append(cmd.Env, "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH")) // caddy is the one under test
 	out, err := cmd.CombinedOutput()
 	got := strings.ReplaceAll(strings.ReplaceAll(string(out), "\r\n", "\n"), port, "1043")
 	if err != nil || !regexp.MustCompile(pattern(c.output)).MatchString("\n"+strings.TrimSpace(got)) {

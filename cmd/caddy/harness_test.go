@@ -87,10 +87,22 @@ func start(t *testing.T, caddyfile string) *server {
 // start runs the binary, again after stop and kill.
 func (s *server) start(caddyfile string) {
 	s.t.Helper()
+	s.write("Caddyfile", caddyfile)
+	s.run("--config", "Caddyfile", "--adapter", "caddyfile")
+}
+
+// startJSON is start with a configuration in Caddy's own form.
+func (s *server) startJSON(config string) {
+	s.t.Helper()
+	s.write("caddy.json", config)
+	s.run("--config", "caddy.json")
+}
+
+func (s *server) run(args ...string) {
+	s.t.Helper()
 	const serving = `"serving initial configuration"`
 	before := len(matching(s.log.String(), []string{serving}))
-	s.write("Caddyfile", caddyfile)
-	s.cmd = s.command("run", "--config", "Caddyfile", "--adapter", "caddyfile")
+	s.cmd = s.command(append([]string{"run"}, args...)...)
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
