@@ -110,7 +110,7 @@ func (l *lookup) run(subjects []string) (notFound int, err error) {
 		return 0, err
 	}
 	ctx := context.Background() // an interrupt ends the command as it ends others: there is nothing to put in order
-	answer := l.there
+	var answer answerer = l.there
 	if l.config != "" && l.address == "" && !l.ask {
 		chain, done, err := l.localChain(ctx, l.chain)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,6 +26,7 @@ type preload struct {
 	top                  int
 	chain, delay, format string
 	stop, detach         bool
+	headed               bool // CSV's heading has been written
 }
 
 func preloadCommand() *cobra.Command {
@@ -51,10 +53,10 @@ func preloadCommand() *cobra.Command {
 	f.IntVar(&p.top, "top", 0, "how many names of the rank list")
 	f.StringVar(&p.chain, "chain", "", "enrichment chain (default: the default one)")
 	f.StringVar(&p.delay, "delay", "", "time between the beginnings of two lookups, such as 100ms (default: that of the configuration)")
-	f.StringVar(&p.format, "format", "text", "text, or json: the progress now and then, an object a line")
+	f.StringVar(&p.format, "format", "text", "text; or json or csv: the progress each second, a line each")
 	f.BoolVar(&p.stop, "stop", false, "stop the preload that is under way")
 	f.BoolVar(&p.detach, "detach", false, "do not wait for the end")
-	oneOf(cmd, "format", "text", "json")
+	oneOf(cmd, "format", "text", "json", "csv")
 	return cmd
 }
 
@@ -65,8 +67,8 @@ func (p *preload) run(file string) (code int, err error) {
 	if err := quiet(); err != nil {
 		return 1, err
 	}
-	if p.format != "text" && p.format != "json" {
-		return 1, fmt.Errorf("format %q; there are text and json", p.format)
+	if !slices.Contains([]string{"text", "json", "csv"}, p.format) {
+		return 1, fmt.Errorf("format %q; there are text, json and csv", p.format)
 	}
 	if given := btoi(p.top > 0) + btoi(file != "") + btoi(p.stop); given > 1 {
 		return 1, errors.New("want one of --top, a file, and --stop")
@@ -153,8 +155,16 @@ func (p *preload) now() (*progressOf, error) {
 
 // show writes the progress as a line.
 func (p *preload) show(w io.Writer, now *progressOf) error {
-	if p.format == "json" {
+	switch p.format {
+	case "json":
 		return json.NewEncoder(w).Encode(now)
+	case "csv":
+		if !p.headed {
+			p.headed = true
+			fmt.Fprintln(w, "chain,state,names,done,failed,resumed,rate,left")
+		}
+		_, err := fmt.Fprintf(w, "%s,%s,%d,%d,%d,%d,%g,%g\n", now.Chain, now.State, now.Names, now.Done, now.Failed, now.Resumed, now.Rate, now.Left)
+		return err
 	}
 	_, err := fmt.Fprintln(w, lineOf(&now.Progress))
 	return err

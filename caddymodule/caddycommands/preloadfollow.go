@@ -62,10 +62,10 @@ func over(p *progressOf) bool {
 	return p.State == registration.PreloadFinished || p.State == registration.PreloadStopped
 }
 
-// teller shows progress as it comes: as JSON, as a bar on a terminal, or as a line now and then. end takes the bar away; it may be called
+// teller shows progress as it comes: as JSON or CSV, as a bar on a terminal, or as a line now and then. end takes the bar away; it may be called
 // twice.
 func (p *preload) teller(first *progressOf) (tell func(*progressOf), end func()) {
-	if p.format == "json" {
+	if p.format != "text" {
 		return func(now *progressOf) { _ = p.show(os.Stdout, now) }, func() {}
 	}
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
