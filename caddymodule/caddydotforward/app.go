@@ -155,8 +155,9 @@ func (a *App) Start() error {
 		defer cancel()
 		return a.server.Close(ctx)
 	})
+	withdraw := emitters.Push(a.events)
 	current.set(a)
-	a.hold(func() error { current.unset(a); return nil })
+	a.hold(func() error { current.unset(a); withdraw(); return nil })
 	return a.listen()
 }
 
@@ -166,7 +167,7 @@ func (a *App) env() (env Env, err error) {
 	a.cancel = cancel
 	var working sync.WaitGroup
 	a.hold(func() error { cancel(); working.Wait(); return nil })
-	env = Env{Context: a.ctx, Running: running, Go: working.Go, Logger: a.logger, Chain: a.chain, Emit: a.events.Emit, Pool: a.pool, State: a.keep}
+	env = Env{Context: a.ctx, Running: running, Go: working.Go, Logger: a.logger, Chain: a.chain, Emit: a.events.Post, Pool: a.pool, State: a.keep}
 	if a.chain != nil {
 		if err := a.chain.Open(a.ctx); err != nil {
 			return env, err

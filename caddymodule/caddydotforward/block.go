@@ -12,6 +12,7 @@ import (
 	"github.com/whence-project/whence/caddymodule/internal/args"
 	"github.com/whence-project/whence/dotforward"
 	"github.com/whence-project/whence/dotforward/lists"
+	"github.com/whence-project/whence/internal/hotfiles"
 )
 
 func init() { caddy.RegisterModule(new(Block)) }
@@ -49,14 +50,14 @@ func (*Block) CaddyModule() caddy.ModuleInfo {
 var errNoBlock = errors.New("block takes lists or rules, as in: block ./lists/*.txt")
 
 // Provision takes the lists from the configuration before this one, or makes them. Open reads the files.
-func (m *Block) Provision(caddy.Context) error {
-	if err := m.provision(); err != nil {
+func (m *Block) Provision(ctx caddy.Context) error {
+	if err := m.provision(ctx); err != nil {
 		return fmt.Errorf("block: %w", err)
 	}
 	return nil
 }
 
-func (m *Block) provision() (err error) {
+func (m *Block) provision(ctx caddy.Context) (err error) {
 	if len(m.Files)+len(m.Rules) == 0 {
 		return errNoBlock
 	}
@@ -74,8 +75,8 @@ func (m *Block) provision() (err error) {
 		return err
 	}
 	key := fmt.Sprintf("block %+q %t %d", []any{o.Files, o.AllowFiles, o.Rules}, o.Subdomains, o.MaxFile)
-	return m.acquire(key, func(l *zap.Logger) (*lists.Blocklist, error) {
-		o.Logger = l
+	return m.acquire(ctx, key, func(l *zap.Logger, news func(hotfiles.FileStatus)) (*lists.Blocklist, error) {
+		o.Logger, o.News = l, news
 		return lists.NewBlocklist(o)
 	})
 }

@@ -28,21 +28,22 @@ func (a *App) pool(f *Forward) (*pool, error) {
 	return p, nil
 }
 
-// upstreamEvent tells that a server went down or came up. The servers outlive configurations: the newest hears of it.
+// emitters are those of the apps that serve: the servers outlive configurations.
+var emitters events.Newest
+
+// upstreamEvent tells that a server went down or came up.
 func upstreamEvent(e upstream.Event) {
 	a := current.app()
 	if a == nil {
 		return
 	}
-	go func() { // who calls must not be held up
-		if e.Up {
-			a.logger.Info("upstream server is up", zap.Stringer("server", e.Server))
-			a.events.Emit(events.UpstreamUp, map[string]any{"server": e.Server.String()})
-			return
-		}
-		a.logger.Warn("upstream server is down", zap.Stringer("server", e.Server), zap.Error(e.Err))
-		a.events.Emit(events.UpstreamDown, map[string]any{"server": e.Server.String(), "error": fmt.Sprint(e.Err)})
-	}()
+	if e.Up {
+		a.logger.Info("upstream server is up", zap.Stringer("server", e.Server))
+		emitters.Post(events.UpstreamUp, map[string]any{"server": e.Server.String()})
+		return
+	}
+	a.logger.Warn("upstream server is down", zap.Stringer("server", e.Server), zap.Error(e.Err))
+	emitters.Post(events.UpstreamDown, map[string]any{"server": e.Server.String(), "error": fmt.Sprint(e.Err)})
 }
 
 // disagreements are told once a second at most; metrics count all.
@@ -72,10 +73,8 @@ func (a *App) onDisagree(won *upstream.Reply, others []upstream.Reply) {
 		name = questionOf(r.Msg)
 	}
 	slices.Sort(said)
-	go func() {
-		a.logger.Warn("upstream servers disagree", zap.String("name", name), zap.Bool("decided", won != nil), zap.Strings("said", said))
-		a.events.Emit(events.QuorumDisagreement, map[string]any{"name": name, "decided": won != nil, "said": strings.Join(said, "; ")})
-	}()
+	a.logger.Warn("upstream servers disagree", zap.String("name", name), zap.Bool("decided", won != nil), zap.Strings("said", said))
+	a.events.Post(events.QuorumDisagreement, map[string]any{"name": name, "decided": won != nil, "said": strings.Join(said, "; ")})
 }
 
 func deref(r *upstream.Reply) []upstream.Reply {

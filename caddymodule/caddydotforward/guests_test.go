@@ -1,7 +1,6 @@
 package caddydotforward
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -35,8 +34,10 @@ func guest(t *testing.T, text string) (mod any, asJSON string, err error) {
 	if err := caddy.StrictUnmarshalJSON(b, fresh); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
-	t.Cleanup(cancel)
+	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}, AppsRaw: caddy.ModuleMap{}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := fresh.(caddy.Provisioner).Provision(ctx); err != nil {
 		return nil, "", err
 	}

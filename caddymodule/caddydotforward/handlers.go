@@ -29,13 +29,13 @@ type User interface {
 
 // Env is what handlers work with.
 type Env struct {
-	Context caddy.Context   // of the configuration
-	Running context.Context // done when the server has ended: for what Go runs
-	Go      func(f func())  // runs f, which ends when Running is done; the configuration's end waits for it
-	Logger  *zap.Logger     // the module's
-	Chain   *enrich.Chain   // the one that the app names, open; nil where no handler uses it
-	Ledger  store.Ledger    // nil where no handler uses it
-	Emit    func(name string, data map[string]any)
+	Context caddy.Context                          // of the configuration
+	Running context.Context                        // done when the server has ended: for what Go runs
+	Go      func(f func())                         // runs f, which ends when Running is done; the configuration's end waits for it
+	Logger  *zap.Logger                            // the module's
+	Chain   *enrich.Chain                          // the one that the app names, open; nil where no handler uses it
+	Ledger  store.Ledger                           // nil where no handler uses it
+	Emit    func(name string, data map[string]any) // soon, in the order of the calls; it never blocks
 	// Pool makes upstream servers, which outlive the configuration.
 	Pool func(*Forward) (*pool, error)
 	// State keeps a value over reloads: that of the same key, else what make makes.

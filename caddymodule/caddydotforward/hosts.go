@@ -12,6 +12,7 @@ import (
 	"github.com/whence-project/whence/caddymodule/internal/args"
 	"github.com/whence-project/whence/dotforward"
 	"github.com/whence-project/whence/dotforward/lists"
+	"github.com/whence-project/whence/internal/hotfiles"
 )
 
 func init() { caddy.RegisterModule(new(Hosts)) }
@@ -38,7 +39,7 @@ func (*Hosts) CaddyModule() caddy.ModuleInfo {
 var errNoHosts = errors.New("hosts takes files or records, as in: hosts /etc/hosts")
 
 // Provision takes the records from the configuration before this one, or makes them. Open reads the files.
-func (m *Hosts) Provision(caddy.Context) error {
+func (m *Hosts) Provision(ctx caddy.Context) error {
 	files, err := absolute(m.Files)
 	if err != nil {
 		return fmt.Errorf("hosts: %w", err)
@@ -49,8 +50,11 @@ func (m *Hosts) Provision(caddy.Context) error {
 	if _, err := seconds(m.TTL); err != nil {
 		return fmt.Errorf("hosts: %w", err)
 	}
-	err = m.acquire(fmt.Sprintf("hosts %+q", []any{files, m.Records}), func(l *zap.Logger) (*lists.Hosts, error) {
-		return lists.NewHosts(lists.HostsOptions{Files: files, Records: strings.Join(m.Records, "\n"), Logger: l})
+	o := lists.HostsOptions{Files: files, Records: strings.Join(m.Records, "\n")}
+	key := fmt.Sprintf("hosts %+q", []any{files, m.Records})
+	err = m.acquire(ctx, key, func(l *zap.Logger, news func(hotfiles.FileStatus)) (*lists.Hosts, error) {
+		o.Logger, o.News = l, news
+		return lists.NewHosts(o)
 	})
 	if err != nil {
 		return fmt.Errorf("hosts: %w", err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +14,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/caddymodule/internal/args"
+	"github.com/whence-project/whence/caddymodule/internal/events"
 	"github.com/whence-project/whence/caddymodule/internal/livelog"
+	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/internal/hotfiles"
 )
 
@@ -28,10 +31,11 @@ type list interface {
 
 var listPool = caddy.NewUsagePool()
 
-// pooledList is a list in the pool. It logs as the newest configuration that uses it says.
+// pooledList is a list in the pool. It logs, and tells of its files, as the newest configuration that uses it says.
 type pooledList[L list] struct {
 	list    L
 	loggers livelog.Loggers
+	events  events.Newest
 	once    sync.Once
 	err     error
 }
@@ -43,16 +47,22 @@ func (p *pooledList[L]) Destruct() error { return p.list.Close() }
 type heldList[L list] struct {
 	pooled   *pooledList[L]
 	key      string
-	withdraw func()
+	events   *events.Emitter
+	withdraw []func()
 	release  sync.Once
 }
 
-// acquire takes the list of that key from the pool, or has make make it. No file is read yet. The key says all that make depends on.
-func (h *heldList[L]) acquire(key string, make func(*zap.Logger) (L, error)) error {
+// acquire takes the list of that key from the pool, or has make make it, with a logger and what hears of its files. No file is read
+// yet. The key says all that make depends on, and its first word is the handler's.
+func (h *heldList[L]) acquire(ctx caddy.Context, key string, make func(*zap.Logger, func(hotfiles.FileStatus)) (L, error)) (err error) {
+	if h.events, err = events.For(ctx); err != nil {
+		return err
+	}
 	v, _, err := listPool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		p := new(pooledList[L])
 		var err error
-		p.list, err = make(p.loggers.Logger())
+		handler, _, _ := strings.Cut(key, " ")
+		p.list, err = make(p.loggers.Logger(), news("dotforward."+handler, &p.events))
 		return p, err
 	})
 	if err != nil {
@@ -62,10 +72,21 @@ func (h *heldList[L]) acquire(key string, make func(*zap.Logger) (L, error)) err
 	return nil
 }
 
+// news makes events of what a list says of its files.
+func news(source string, to *events.Newest) func(hotfiles.FileStatus) {
+	return func(f hotfiles.FileStatus) {
+		if f.Error != "" {
+			to.Post(events.SourceRefused, events.Refused(source, f.Path, enrich.Clean(f.Error), !f.Loaded.IsZero()))
+			return
+		}
+		to.Post(events.SourceRefreshed, events.Refreshed(source, f.Path, f.Type, f.Built, f.Records))
+	}
+}
+
 // open reads the files if no configuration has, or else looks at them: a reload is when the operator says that one is gone.
 func (h *heldList[L]) open(logger *zap.Logger) (L, error) {
 	p, first := h.pooled, false
-	h.withdraw = p.loggers.Push(logger)
+	h.withdraw = []func(){p.loggers.Push(logger), p.events.Push(h.events)}
 	p.once.Do(func() {
 		first = true
 		p.err = p.list.Open()
@@ -85,8 +106,8 @@ func (h *heldList[L]) Cleanup() (err error) {
 		return nil
 	}
 	h.release.Do(func() {
-		if h.withdraw != nil {
-			h.withdraw()
+		for _, withdraw := range h.withdraw {
+			withdraw()
 		}
 		_, err = listPool.Delete(h.key)
 	})

@@ -40,8 +40,10 @@ func (m *Lexical) Provision(ctx caddy.Context) error {
 		}
 		o.Tables[name] = path
 	}
-	return m.acquire(fmt.Sprintf("lexical %+q", []any{o.Tables, o.Poll}), ctx.Logger(),
-		func() *lexical.Source { return lexical.New(o) })
+	return m.acquire(ctx, fmt.Sprintf("lexical %+q", []any{o.Tables, o.Poll}), func(news func(enrich.DataStatus)) *lexical.Source {
+		o.News = news
+		return lexical.New(o)
+	})
 }
 
 // Score is the frequency scores of a string by a table, for the doors that score any string.

@@ -50,8 +50,10 @@ func (m *MMDB) Provision(ctx caddy.Context) error {
 	if len(o.Patterns) == 0 {
 		return errors.New("mmdb: no file is configured")
 	}
-	return m.acquire(fmt.Sprintf("mmdb %+q", []any{o.Patterns, o.Languages, o.Attribution, o.MaxFile, o.Keep, o.Poll}), ctx.Logger(),
-		func() *mmdb.Source { return mmdb.New(o) })
+	return m.acquire(ctx, fmt.Sprintf("mmdb %+q", []any{o.Patterns, o.Languages, o.Attribution, o.MaxFile, o.Keep, o.Poll}), func(news func(enrich.DataStatus)) *mmdb.Source {
+		o.News = news
+		return mmdb.New(o)
+	})
 }
 
 // Warm touches what the next queries will read.

@@ -46,8 +46,10 @@ func (m *Rank) Provision(ctx caddy.Context) error {
 	if len(o.Files) == 0 {
 		return errors.New("rank: no file is configured")
 	}
-	return m.acquire(fmt.Sprintf("rank %+q", []any{o.Files, o.Name, o.Attribution, o.MaxFile, o.Poll}), ctx.Logger(),
-		func() *rank.Source { return rank.New(o) })
+	return m.acquire(ctx, fmt.Sprintf("rank %+q", []any{o.Files, o.Name, o.Attribution, o.MaxFile, o.Poll}), func(news func(enrich.DataStatus)) *rank.Source {
+		o.News = news
+		return rank.New(o)
+	})
 }
 
 // Rank is the position of a name in the lists, for the doors that ask for nothing else.

@@ -40,7 +40,10 @@ func (m *Records) Provision(ctx caddy.Context) error {
 		return err
 	}
 	o := records.Options{Dir: dir, MaxFileSize: m.MaxFileSize, MaxFiles: m.MaxFiles}
-	return m.acquire(fmt.Sprintf("records %+v", o), ctx.Logger(), func() *records.Source { return records.New(o) })
+	return m.acquire(ctx, fmt.Sprintf("records %+q", []any{o.Dir, o.MaxFileSize, o.MaxFiles}), func(news func(enrich.DataStatus)) *records.Source {
+		o.News = news
+		return records.New(o)
+	})
 }
 
 // UnmarshalCaddyfile parses the source.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/whence-project/whence/caddymodule/caddystore"
 	"github.com/whence-project/whence/caddymodule/internal/args"
+	"github.com/whence-project/whence/caddymodule/internal/events"
 	"github.com/whence-project/whence/caddymodule/internal/livelog"
 	"github.com/whence-project/whence/caddymodule/internal/prom"
 	"github.com/whence-project/whence/enrich"
@@ -88,8 +89,9 @@ type Registration struct {
 	parts   *parts
 	top     func(int) iter.Seq2[int, string]
 	key     string
+	events  *events.Emitter
 	held    *lookups
-	drop    func()
+	drop    []func()
 	release sync.Once
 }
 
@@ -150,6 +152,9 @@ func (m *Registration) Provision(ctx caddy.Context) error {
 	if m.parts, err = m.read(); err != nil {
 		return fmt.Errorf("registration: %w", err)
 	}
+	if m.events, err = events.For(ctx); err != nil {
+		return err
+	}
 	app, err := ctx.App("store")
 	if err != nil {
 		return err
@@ -159,10 +164,11 @@ func (m *Registration) Provision(ctx caddy.Context) error {
 	return prom.Register(ctx, registrationMetrics)
 }
 
-// lookups is a source in the pool, with the loggers of the configurations that use it.
+// lookups is a source in the pool, with the loggers and the emitters of the configurations that use it.
 type lookups struct {
 	*registration.Source
 	loggers livelog.Loggers
+	events  events.Newest
 }
 
 // Destruct closes the source when the last configuration has let it go.
@@ -199,14 +205,14 @@ func (m *Registration) Open(ctx context.Context) error {
 		withdraw := l.loggers.Push(m.logger)
 		defer withdraw()
 		var err error
-		l.Source, err = m.parts.source(m, st.Cache(), l.loggers.Logger())
+		l.Source, err = m.parts.source(m, st.Cache(), l.loggers.Logger(), news("registration", &l.events))
 		return l, err
 	})
 	if err != nil {
 		return fmt.Errorf("registration: %w", err)
 	}
 	m.held = v.(*lookups)
-	m.drop = m.held.loggers.Push(m.logger)
+	m.drop = []func(){m.held.loggers.Push(m.logger), m.held.events.Push(m.events)}
 	courtesy.Configure(m.parts.manners)
 	return m.held.Open(ctx)
 }
@@ -215,7 +221,9 @@ func (m *Registration) Open(ctx context.Context) error {
 func (m *Registration) Close() (err error) {
 	m.release.Do(func() {
 		if m.held != nil {
-			m.drop()
+			for _, drop := range m.drop {
+				drop()
+			}
 			_, err = lookupPool.Delete(m.key)
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/registration"
 	"github.com/whence-project/whence/enrich/registration/bootstrap"
 	"github.com/whence-project/whence/enrich/registration/manners"
@@ -211,14 +212,14 @@ func (m *Registration) readRoots(p *parts) error {
 }
 
 // source makes the engine.
-func (p *parts) source(m *Registration, cache store.Cache, log *zap.Logger) (*registration.Source, error) {
+func (p *parts) source(m *Registration, cache store.Cache, log *zap.Logger, news func(enrich.DataStatus)) (*registration.Source, error) {
 	p.egress.Roots = p.roots
 	dialer, err := egress.New(p.egress)
 	if err != nil {
 		return nil, err
 	}
 	client := rdap.NewHTTPClient(dialer.DialContext, p.roots)
-	p.bootstrap.HTTP, p.bootstrap.Cache, p.bootstrap.Logger = client, cache, log
+	p.bootstrap.HTTP, p.bootstrap.Cache, p.bootstrap.Logger, p.bootstrap.News = client, cache, log, news
 	o := registration.Options{
 		Bootstrap: bootstrap.New(p.bootstrap), Manners: courtesy, RDAP: &rdap.Client{HTTP: client},
 		Whois: &whoisclient.Client{Dial: dialer.DialContext}, Cache: cache, Bucket: m.bucket(),

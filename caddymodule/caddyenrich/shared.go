@@ -2,11 +2,13 @@ package caddyenrich
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/whence-project/whence/caddymodule/internal/events"
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/internal/newest"
 )
@@ -25,10 +27,11 @@ type engine interface {
 
 var engines = caddy.NewUsagePool()
 
-// shared is an engine in the pool, with the loggers of the configurations that use it.
+// shared is an engine in the pool, with the loggers and the emitters of the configurations that use it.
 type shared[E engine] struct {
 	engine  E
 	loggers newest.Stack[*zap.Logger]
+	events  events.Newest
 	once    sync.Once
 	err     error
 }
@@ -57,20 +60,41 @@ type held[E engine] struct {
 	shared   *shared[E]
 	key      string
 	logger   *zap.Logger
-	withdraw func()
+	events   *events.Emitter
+	withdraw []func()
 	release  sync.Once
 }
 
-// acquire takes the engine of that key from the pool, or has make make it. Nothing is opened yet. The key says all that make
-// depends on.
-func (h *held[E]) acquire(key string, logger *zap.Logger, make func() E) error {
-	v, _, err := engines.LoadOrNew(key, func() (caddy.Destructor, error) { return &shared[E]{engine: make()}, nil })
+// acquire takes the engine of that key from the pool, or has make make it, which is given what hears of its data. Nothing is opened
+// yet. The key says all that make depends on, and its first word is the source's.
+func (h *held[E]) acquire(ctx caddy.Context, key string, make func(news func(enrich.DataStatus)) E) error {
+	var err error
+	if h.events, err = events.For(ctx); err != nil {
+		return err
+	}
+	v, _, err := engines.LoadOrNew(key, func() (caddy.Destructor, error) {
+		s := new(shared[E])
+		source, _, _ := strings.Cut(key, " ")
+		s.engine = make(news(source, &s.events))
+		return s, nil
+	})
 	if err != nil {
 		return err
 	}
-	h.shared, h.key, h.logger = v.(*shared[E]), key, logger
+	h.shared, h.key, h.logger = v.(*shared[E]), key, ctx.Logger()
 	h.engine = h.shared.engine
 	return nil
+}
+
+// news makes events of what a source says of its data.
+func news(source string, to *events.Newest) func(enrich.DataStatus) {
+	return func(d enrich.DataStatus) {
+		if d.Error != "" {
+			to.Post(events.SourceRefused, events.Refused(source, d.Path, d.Error, !d.Loaded.IsZero()))
+			return
+		}
+		to.Post(events.SourceRefreshed, events.Refreshed(source, d.Path, d.Type, d.Built, d.Records))
+	}
 }
 
 // Add is the engine's.
@@ -84,7 +108,7 @@ func (h *held[E]) RefreshNow(ctx context.Context) error { return h.engine.Refres
 
 // Open opens the engine if no configuration has, and has it log as this one says.
 func (h *held[E]) Open(context.Context) error {
-	h.withdraw = h.shared.loggers.Push(h.logger)
+	h.withdraw = []func(){h.shared.loggers.Push(h.logger), h.shared.events.Push(h.events)}
 	h.engine.SetLogger(h.logger)
 	return h.shared.open()
 }
@@ -96,8 +120,10 @@ func (h *held[E]) Close() (err error) {
 		return nil
 	}
 	h.release.Do(func() {
+		for _, withdraw := range h.withdraw {
+			withdraw()
+		}
 		if h.withdraw != nil {
-			h.withdraw()
 			h.shared.loggers.Do(h.engine.SetLogger)
 		}
 		_, err = engines.Delete(h.key)

@@ -38,6 +38,9 @@ type BlockOptions struct {
 	Poll time.Duration
 	// Logger hears what is loaded and refused; nil for none. See SetLogger.
 	Logger *zap.Logger
+	// News hears of each file that is taken in after those that Open found, and of each that is refused, which has an Error. It must
+	// not block. nil for nobody.
+	News func(hotfiles.FileStatus)
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time
 }
@@ -86,7 +89,7 @@ func NewBlocklist(o BlockOptions) (*Blocklist, error) {
 	b.setLogger(o.Logger)
 	b.files = hotfiles.New(hotfiles.Options[*list]{
 		What: "list", Patterns: slices.Concat(o.Files, o.AllowFiles), Load: b.load, Describe: describeList, Changed: b.changed,
-		Poll: o.Poll, Logger: o.Logger, Now: o.Now,
+		News: o.News, Poll: o.Poll, Logger: o.Logger, Now: o.Now,
 	})
 	return b, nil
 }

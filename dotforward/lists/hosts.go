@@ -34,6 +34,9 @@ type HostsOptions struct {
 	Poll time.Duration
 	// Logger hears what is loaded and refused; nil for none. See SetLogger.
 	Logger *zap.Logger
+	// News hears of each file that is taken in after those that Open found, and of each that is refused, which has an Error. It must
+	// not block. nil for nobody.
+	News func(hotfiles.FileStatus)
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time
 }
@@ -85,7 +88,7 @@ func NewHosts(o HostsOptions) (*Hosts, error) {
 	h.state.Store(state)
 	h.files = hotfiles.New(hotfiles.Options[*hostsFile]{
 		What: "hosts file", Patterns: o.Files, Load: h.load, Describe: describeHosts, Changed: h.changed, Poll: o.Poll,
-		Logger: o.Logger, Now: o.Now,
+		News: o.News, Logger: o.Logger, Now: o.Now,
 	})
 	return h, nil
 }

@@ -66,6 +66,9 @@ type Options struct {
 	Poll time.Duration
 	// Logger hears what is loaded and refused; nil for none. See SetLogger.
 	Logger *zap.Logger
+	// News hears of each file that is taken in after those that Open found, and of each that is refused, which has an Error. It must
+	// not block. nil for nobody.
+	News func(enrich.DataStatus)
 }
 
 // Source scores names. It implements [enrich.Source], [enrich.Opener], [enrich.Closer] and [enrich.Reporter].
@@ -95,6 +98,7 @@ func New(o Options) *Source {
 	paths := slices.Sorted(maps.Keys(s.names))
 	s.files = hotfiles.New(hotfiles.Options[*file]{
 		What: "table", Patterns: paths, Poll: o.Poll, Logger: o.Logger, Load: loadFile, Describe: describe,
+		News: hotstatus.News(o.News),
 		Changed: func(_ uint64, serving []hotfiles.File[*file]) {
 			loaded := make(map[string]*file)
 			for _, f := range serving {

@@ -43,6 +43,9 @@ type Options struct {
 	Poll time.Duration
 	// Logger hears what is loaded and refused; nil for none. See SetLogger.
 	Logger *zap.Logger
+	// News hears of each file that is taken in after those that Open found, and of each that is refused, which has an Error. It must
+	// not block. nil for nobody.
+	News func(enrich.DataStatus)
 }
 
 // Source is a set of databases. It implements [enrich.Source], [enrich.Opener], [enrich.Closer] and [enrich.Reporter].
@@ -61,6 +64,8 @@ type Source struct {
 
 	mu      sync.Mutex // one look at the files at a time; guards what follows
 	files   []*file    // in the order in which they answer
+	looked  bool       // Open has
+	news    []enrich.DataStatus
 	missing map[string]bool
 	fault   fault
 }

@@ -116,6 +116,7 @@ func (s *Source) update(forget, reread bool) {
 		s.swap()
 	}
 	s.publish()
+	s.tell()
 }
 
 // named is a file that the pattern of that rank names.
@@ -195,6 +196,9 @@ func (s *Source) try(f *file) bool {
 		zap.String("file", f.path), zap.String("type", db.typ), zap.Time("built", db.origin.Built),
 		zap.Int("records", len(db.offsets)), zap.Uint64("networks", db.networks), zap.Int("systems", len(db.systems)),
 		zap.Int64("bytes", db.size), zap.Duration("duration", f.loaded.Sub(start)))
+	if s.looked {
+		s.news = append(s.news, f.status())
+	}
 	return true
 }
 
@@ -212,6 +216,18 @@ func (s *Source) fail(f *file, err error) {
 	f.err = err
 	s.fault = fault{f.path + ": " + enrich.Clean(err.Error()), s.now()}
 	s.logger().Error("database refused", zap.String("file", f.path), zap.Error(err), zap.Bool("last_good_serves", f.db != nil))
+	s.news = append(s.news, f.status())
+}
+
+// tell has the news heard.
+func (s *Source) tell() {
+	s.looked = true
+	if s.opt.News != nil {
+		for _, d := range s.news {
+			s.opt.News(d)
+		}
+	}
+	s.news = nil
 }
 
 // swap makes what is loaded the current generation. The old one is left to the queries that hold it.
@@ -244,15 +260,8 @@ func (s *Source) publish() {
 		Kind: "mmdb", Generation: s.current.Load().number, LastError: s.fault.text, ErrorTime: s.fault.at,
 	}
 	for _, f := range s.files {
-		d := enrich.DataStatus{Path: f.path}
-		if f.err != nil {
-			d.Error = enrich.Clean(f.err.Error())
-		}
-		if db := f.db; db != nil {
-			d.Type, d.Built, d.Loaded, d.Bytes = db.typ, db.origin.Built, f.loaded, db.size
-			d.Records, d.Attribution = len(db.offsets), db.origin.Attribution
-			st.Records += d.Records
-		}
+		d := f.status()
+		st.Records += d.Records
 		st.Data = append(st.Data, d)
 	}
 	for _, p := range s.opt.Patterns {
@@ -261,4 +270,17 @@ func (s *Source) publish() {
 		}
 	}
 	s.status.Store(st)
+}
+
+// status says how one file is.
+func (f *file) status() enrich.DataStatus {
+	d := enrich.DataStatus{Path: f.path}
+	if f.err != nil {
+		d.Error = enrich.Clean(f.err.Error())
+	}
+	if db := f.db; db != nil {
+		d.Type, d.Built, d.Loaded, d.Bytes = db.typ, db.origin.Built, f.loaded, db.size
+		d.Records, d.Attribution = len(db.offsets), db.origin.Attribution
+	}
+	return d
 }

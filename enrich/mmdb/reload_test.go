@@ -2,8 +2,10 @@ package mmdb
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -287,5 +289,28 @@ func TestRefreshNow(t *testing.T) {
 	f.replace("a.mmdb", []byte("no database"))
 	if err := f.s.RefreshNow(t.Context()); err == nil || !strings.HasPrefix(err.Error(), f.path("a.mmdb")+": ") || f.s.Status().Records != before.Records {
 		t.Errorf("with a bad file: %v, %+v", err, f.s.Status())
+	}
+}
+
+// What was there from the start is no news, unless it was refused.
+func TestNews(t *testing.T) {
+	f := &folder{T: t, dir: t.TempDir()}
+	f.write("a.mmdb", version(1))
+	f.write("b.mmdb", []byte("no database"))
+	var news []string
+	f.s = New(Options{Patterns: []string{f.path("*.mmdb")}, News: func(d enrich.DataStatus) {
+		news = append(news, fmt.Sprintf("%s %s %d %q while %s, last good: %t", filepath.Base(d.Path), d.Type, d.Records, d.Error, f.asn(), !d.Loaded.IsZero()))
+	}})
+	defer f.s.Close()
+	f.s.reload()
+	f.replace("a.mmdb", version(2))
+	f.s.reload()
+	f.replace("a.mmdb", version(2)[:100])
+	f.s.reload()
+	f.s.reload()
+	want := []string{`b.mmdb  0 "`, `a.mmdb Test 2 "" while AS2, last good: true`, `a.mmdb Test 2 "`}
+	if !slices.EqualFunc(news, want, strings.HasPrefix) || !strings.HasSuffix(news[0], `" while AS1, last good: false`) ||
+		!strings.HasSuffix(news[2], `" while AS2, last good: true`) {
+		t.Errorf("told\n%s", strings.Join(news, "\n"))
 	}
 }

@@ -38,6 +38,9 @@ type Options struct {
 	Poll time.Duration
 	// Logger hears what is loaded and refused; nil for none. See SetLogger.
 	Logger *zap.Logger
+	// News hears of each file that is taken in after those that Open found, and of each that is refused, which has an Error. It must
+	// not block. nil for nobody.
+	News func(enrich.DataStatus)
 }
 
 // Source is a set of lists. It implements [enrich.Source], [enrich.Opener], [enrich.Closer] and [enrich.Reporter].
@@ -57,7 +60,7 @@ func New(o Options) *Source {
 	s.files = hotfiles.New(hotfiles.Options[*list]{
 		What: "list", Patterns: o.Files, Poll: o.Poll, Logger: o.Logger,
 		Load:     loader{enrich.Clean(o.Name), enrich.Clean(o.Attribution), o.MaxFile}.load,
-		Describe: describe,
+		Describe: describe, News: hotstatus.News(o.News),
 		Changed: func(_ uint64, serving []hotfiles.File[*list]) {
 			lists := make([]*list, len(serving))
 			for i, f := range serving {

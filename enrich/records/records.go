@@ -43,6 +43,9 @@ type Options struct {
 	MaxFiles    int         // files in all; further ones are left out
 	MaxBytes    int64       // bytes of all files together; further files are left out
 	Logger      *zap.Logger // nil: no log
+	// News hears of the folder when records in it have changed after Open, and of what is refused, which has an Error. It must not
+	// block. nil for nobody.
+	News func(enrich.DataStatus)
 }
 
 // Source is a folder of records: an [enrich.Source] that answers with [enrich.Stop] where it has a record.
@@ -62,6 +65,7 @@ type Source struct {
 	errorTime  time.Time
 	folderErr  string // why the folder as it is now cannot be read
 	missing    bool   // there is no folder
+	looked     bool   // Open has
 }
 
 // New returns the source of a folder, which [Source.Open] reads.
@@ -186,6 +190,7 @@ func (s *Source) reload() { s.read(false) }
 func (s *Source) read(reread bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() { s.looked = true }()
 	l := &loader{maxFile: s.o.MaxFileSize, maxFiles: s.o.MaxFiles, maxBytes: s.o.MaxBytes, now: s.now, prev: s.files, reread: reread}
 	if err := l.load(s.o.Dir); err != nil {
 		s.folderFailed(err)
@@ -212,6 +217,9 @@ func (s *Source) read(reread bool) {
 		s.log.Load().Info("records loaded", zap.String("path", s.o.Dir), zap.Int("records", s.table.Load().count),
 			zap.Int64("bytes", l.bytes))
 	}
+	if l.changed && s.looked {
+		s.news("")
+	}
 	s.report(l.problems)
 	s.files, s.problems = l.files, l.problems
 }
@@ -228,8 +236,12 @@ func (s *Source) folderFailed(err error) {
 	kept := zap.Int("records", s.table.Load().count)
 	if s.missing {
 		s.log.Load().Warn("folder of records is missing; it is taken in when it comes", zap.String("path", s.o.Dir), kept)
+		if !s.loaded.IsZero() {
+			s.news(text)
+		}
 		return
 	}
+	s.news(text)
 	s.log.Load().Error("folder of records cannot be read", zap.String("path", s.o.Dir), kept, zap.Error(err))
 }
 
@@ -238,7 +250,7 @@ const maxReports = 20
 
 // report logs the problems that were not there before.
 func (s *Source) report(problems map[string]string) {
-	log, reported := s.log.Load(), 0
+	log, reported, first := s.log.Load(), 0, ""
 	for _, name := range slices.Sorted(maps.Keys(problems)) {
 		text := problems[name]
 		if s.problems[name] == text {
@@ -246,12 +258,30 @@ func (s *Source) report(problems map[string]string) {
 		}
 		at := filepath.Join(s.o.Dir, filepath.FromSlash(name))
 		s.lastError, s.errorTime = at+": "+text, s.now()
-		if reported++; reported <= maxReports {
+		if reported++; reported == 1 {
+			first = at + ": " + text
+		}
+		if reported <= maxReports {
 			log.Warn("record", zap.String("path", at), zap.String("problem", text))
 		}
 	}
 	if reported > maxReports {
 		log.Warn("records with problems that are not listed", zap.Int("count", reported-maxReports))
+	}
+	switch {
+	case reported == 1:
+		s.news(first)
+	case reported > 1:
+		s.news(fmt.Sprintf("%d records with problems, the first: %s", reported, first))
+	}
+}
+
+// news tells that records have changed or, with an error, that some were refused.
+func (s *Source) news(err string) {
+	if s.o.News != nil {
+		d := s.data()
+		d.Error = enrich.Clean(err)
+		s.o.News(d)
 	}
 }
 
@@ -266,11 +296,15 @@ func (s *Source) Status() enrich.Status {
 		Records:    t.count,
 		LastError:  s.lastError,
 		ErrorTime:  s.errorTime,
-		Data: []enrich.DataStatus{{
-			Path: s.o.Dir, Loaded: s.loaded, Records: t.count, Bytes: t.bytes, Error: s.folderErr, Missing: s.missing,
-		}},
-		Problems: s.listed(),
+		Data:       []enrich.DataStatus{s.data()},
+		Problems:   s.listed(),
 	}
+}
+
+// data says how the folder is. The lock is held.
+func (s *Source) data() enrich.DataStatus {
+	t := s.table.Load()
+	return enrich.DataStatus{Path: s.o.Dir, Loaded: s.loaded, Records: t.count, Bytes: t.bytes, Error: s.folderErr, Missing: s.missing}
 }
 
 // listed are the problems with single records, as many as are logged. The lock is held.

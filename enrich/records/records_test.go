@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -330,5 +331,33 @@ func TestRefreshNow(t *testing.T) {
 	st := s.Status()
 	if st.Records != 1 || st.Data[0].Missing || len(st.Problems) != 1 || st.Problems[0].Text != filepath.Join(dir, "large")+": larger than 100 bytes" {
 		t.Errorf("%+v", st)
+	}
+}
+
+// A folder as it was at first is no news; what changes in it is, and what is refused, one piece of news a reading.
+func TestNews(t *testing.T) {
+	dir := t.TempDir()
+	files(t, dir, map[string]string{"example.org": "one"})
+	var news []string
+	s, _ := open(t, Options{Dir: dir, MaxFileSize: 10, News: func(d enrich.DataStatus) {
+		news = append(news, fmt.Sprintf("%d %q last good: %t", d.Records, strings.ReplaceAll(d.Error, dir, "."), !d.Loaded.IsZero()))
+	}})
+	s.reload()
+	files(t, dir, map[string]string{"example.net": "two"})
+	s.reload()
+	files(t, dir, map[string]string{"a.example": strings.Repeat("x", 11), "b.example": strings.Repeat("x", 11), "c.example": "three"})
+	s.reload()
+	s.reload()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	s.reload()
+	want := []string{
+		`2 "" last good: true`, `3 "" last good: true`,
+		`3 "2 records with problems, the first: ./a.example: larger than 10 bytes" last good: true`,
+		`3 "lstat .: no such file or directory" last good: true`,
+	}
+	if !slices.Equal(news, want) {
+		t.Errorf("told\n%s\nwant\n%s", strings.Join(news, "\n"), strings.Join(want, "\n"))
 	}
 }

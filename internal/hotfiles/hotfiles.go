@@ -31,6 +31,9 @@ type Options[T any] struct {
 	Describe func(T) FileStatus
 	// Changed hears what serves from now on and its generation, one call at a time.
 	Changed func(generation uint64, serving []File[T])
+	// News hears of each file that is taken in after those that Open found, and of each that is refused, which has an Error: after
+	// Changed, in the order of what happened. It must not block. nil for nobody.
+	News func(FileStatus)
 	// Poll is how often the files are looked at where the file system does not notify; 0 for [watch.DefaultPoll].
 	Poll time.Duration
 	// Logger hears what is loaded and refused; nil for none.
@@ -80,6 +83,8 @@ type Set[T any] struct {
 	openErr error
 
 	mu         sync.Mutex // one look at the files at a time; guards what follows
+	looked     bool       // Open has
+	news       []FileStatus
 	files      []*file[T] // in the order in which they serve
 	missing    map[string]bool
 	generation uint64
@@ -236,6 +241,7 @@ func (s *Set[T]) update(forget, reread bool) {
 		s.swap()
 	}
 	s.publish()
+	s.tell()
 }
 
 // expand is the files that a pattern names now. One that names none is said to be missing, once.
@@ -288,6 +294,9 @@ func (s *Set[T]) try(f *file[T]) bool {
 	d := s.o.Describe(data)
 	s.logger().Info(s.o.What+" loaded", zap.String("file", f.Path), zap.String("type", d.Type), zap.Time("built", d.Built),
 		zap.Int("records", d.Records), zap.Int64("bytes", d.Bytes), zap.Duration("duration", f.loaded.Sub(start)))
+	if s.looked {
+		s.news = append(s.news, s.statusOf(f))
+	}
 	return true
 }
 
@@ -296,6 +305,18 @@ func (s *Set[T]) fail(f *file[T], err error) {
 	f.err = err
 	s.lastError, s.errorTime = f.Path+": "+err.Error(), s.o.Now()
 	s.logger().Error(s.o.What+" refused", zap.String("file", f.Path), zap.Error(err), zap.Bool("last_good_serves", f.good))
+	s.news = append(s.news, s.statusOf(f))
+}
+
+// tell has the news heard.
+func (s *Set[T]) tell() {
+	s.looked = true
+	if s.o.News != nil {
+		for _, d := range s.news {
+			s.o.News(d)
+		}
+	}
+	s.news = nil
 }
 
 // swap tells what serves from now on.
@@ -314,16 +335,8 @@ func (s *Set[T]) swap() {
 func (s *Set[T]) publish() {
 	st := &Status{Generation: s.generation, LastError: s.lastError, ErrorTime: s.errorTime}
 	for _, f := range s.files {
-		var d FileStatus
-		if f.good {
-			d = s.o.Describe(f.Data)
-			d.Loaded = f.loaded
-			st.Records += d.Records
-		}
-		d.Path = f.Path
-		if f.err != nil {
-			d.Error = f.err.Error()
-		}
+		d := s.statusOf(f)
+		st.Records += d.Records
 		st.Files = append(st.Files, d)
 	}
 	for _, p := range s.o.Patterns {
@@ -332,4 +345,17 @@ func (s *Set[T]) publish() {
 		}
 	}
 	s.status.Store(st)
+}
+
+// statusOf says how one file is.
+func (s *Set[T]) statusOf(f *file[T]) (d FileStatus) {
+	if f.good {
+		d = s.o.Describe(f.Data)
+		d.Loaded = f.loaded
+	}
+	d.Path = f.Path
+	if f.err != nil {
+		d.Error = f.err.Error()
+	}
+	return d
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,8 @@ type harness struct {
 	set  *Set[string]
 	logs *observer.ObservedLogs
 	mu   sync.Mutex
-	now  string // what serves
+	now  string   // what serves
+	news []string // what was told
 }
 
 func open(t *testing.T, patterns ...string) *harness {
@@ -38,6 +40,11 @@ func open(t *testing.T, patterns ...string) *harness {
 			return string(b), err
 		},
 		Describe: func(s string) FileStatus { return FileStatus{Records: len(s)} },
+		News: func(f FileStatus) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.news = append(h.news, fmt.Sprintf("%s %d %q while %q, last good: %t", filepath.Base(f.Path), f.Records, f.Error, h.now, !f.Loaded.IsZero()))
+		},
 		Changed: func(generation uint64, serving []File[string]) {
 			var b strings.Builder
 			fmt.Fprint(&b, generation)
@@ -191,5 +198,32 @@ func TestReread(t *testing.T) {
 	h.set.Close()
 	if err := h.set.Reread(); err == nil {
 		t.Error("a closed set was read again")
+	}
+}
+
+// What was there from the start is no news, unless it was refused.
+func TestNews(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "a", "good")
+	write(t, dir, "b", "bad")
+	h := open(t, filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c"))
+	h.serves(t, "1 0:a=good")
+	write(t, dir, "c", "late")
+	h.serves(t, "2 0:a=good 2:c=late")
+	write(t, dir, "a", "better")
+	h.serves(t, "3 0:a=better 2:c=late")
+	write(t, dir, "a", "bad")
+	h.set.Refresh()
+	h.serves(t, "3 0:a=better 2:c=late")
+	want := []string{
+		`b 0 "a bad file" while "1 0:a=good", last good: false`,
+		`c 4 "" while "2 0:a=good 2:c=late", last good: true`,
+		`a 6 "" while "3 0:a=better 2:c=late", last good: true`,
+		`a 6 "a bad file" while "3 0:a=better 2:c=late", last good: true`,
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Equal(h.news, want) {
+		t.Errorf("told\n%s\nwant\n%s", strings.Join(h.news, "\n"), strings.Join(want, "\n"))
 	}
 }

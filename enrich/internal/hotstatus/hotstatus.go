@@ -13,8 +13,21 @@ func Of(kind string, s hotfiles.Status) enrich.Status {
 		Kind: kind, Generation: s.Generation, Records: s.Records, LastError: enrich.Clean(s.LastError), ErrorTime: s.ErrorTime,
 	}
 	for _, f := range s.Files {
-		f.Error = enrich.Clean(f.Error)
-		st.Data = append(st.Data, enrich.DataStatus(f))
+		st.Data = append(st.Data, data(f))
 	}
 	return st
+}
+
+// data is a file's status in the chain's words.
+func data(f hotfiles.FileStatus) enrich.DataStatus {
+	f.Error = enrich.Clean(f.Error)
+	return enrich.DataStatus(f)
+}
+
+// News is what hears of a source's files in the chain's words, as a set of files takes it; nil for nil.
+func News(hear func(enrich.DataStatus)) func(hotfiles.FileStatus) {
+	if hear == nil {
+		return nil
+	}
+	return func(f hotfiles.FileStatus) { hear(data(f)) }
 }

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/iana"
 	"github.com/whence-project/whence/enrich/registration/whoisclient"
 	"github.com/whence-project/whence/store"
@@ -59,6 +60,10 @@ type Options struct {
 	Overrides []Override       // before everything else; of two for one suffix the first
 	Now       func() time.Time // nil: time.Now
 	Logger    *zap.Logger      // nil: none
+
+	// News hears of each file that takes the place of one fetched before, and of each that is refused, which has an Error; not of
+	// those that cannot be fetched. Path is its URL. It must not block. nil for nobody.
+	News func(enrich.DataStatus)
 }
 
 // Bootstrap knows who is to be asked. Its lookups take no lock, and may be made while it is refreshed.

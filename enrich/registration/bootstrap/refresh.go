@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/iana"
 )
 
@@ -58,6 +59,13 @@ func (b *Bootstrap) refresh(ctx context.Context, file int) error {
 	b.mu.Unlock()
 	got, err := b.fetch(ctx, file, had)
 	if err != nil {
+		if unsound := (refused{}); errors.As(err, &unsound) {
+			loaded := had.checked
+			if loaded.IsZero() && b.compiled != nil {
+				loaded = b.opt.Now() // what is compiled in serves
+			}
+			b.news(enrich.DataStatus{Path: b.opt.URL + files[file], Loaded: loaded, Error: enrich.Clean(err.Error())})
+		}
 		err = fmt.Errorf("%s: %w", files[file], err)
 		if ctx.Err() == nil {
 			b.mu.Lock()
@@ -71,9 +79,22 @@ func (b *Bootstrap) refresh(ctx context.Context, file int) error {
 	if got.registry != had.registry {
 		b.opt.Logger.Info("registry of RDAP servers taken in", zap.String("file", files[file]),
 			zap.Time("publication", got.published), zap.Int("records", got.records))
+		if had.registry != nil {
+			b.news(enrich.DataStatus{Path: b.opt.URL + files[file], Type: "RDAP bootstrap file", Built: got.published, Loaded: got.checked,
+				Records: got.records, Bytes: int64(len(got.body))})
+		}
 	}
 	return nil
 }
+
+func (b *Bootstrap) news(d enrich.DataStatus) {
+	if b.opt.News != nil {
+		b.opt.News(d)
+	}
+}
+
+// refused is why a file that was fetched is not taken in.
+type refused struct{ error }
 
 // install makes a file the one that lookups read.
 func (b *Bootstrap) install(file int, h held) {
@@ -120,14 +141,14 @@ func (b *Bootstrap) fetch(ctx context.Context, file int, had held) (held, error)
 		return held{}, err
 	}
 	if len(body) > maxFile {
-		return held{}, fmt.Errorf("more than %d bytes", maxFile)
+		return held{}, refused{fmt.Errorf("more than %d bytes", maxFile)}
 	}
 	r, err := readFile(file, body)
 	if err != nil {
-		return held{}, err
+		return held{}, refused{err}
 	}
 	if least := b.least(file, had); r.records < least {
-		return held{}, fmt.Errorf("%d entries, of which there should be %d at least: less than half of what there were", r.records, least)
+		return held{}, refused{fmt.Errorf("%d entries, of which there should be %d at least: less than half of what there were", r.records, least)}
 	}
 	return held{
 		registry: r, body: body, etag: header(resp, "ETag"), modified: header(resp, "Last-Modified"), checked: b.opt.Now(),

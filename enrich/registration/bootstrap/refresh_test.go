@@ -8,11 +8,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/store"
 	"github.com/whence-project/whence/store/embedded"
 )
@@ -137,7 +140,10 @@ func TestRefreshKeepsTheLastGoodOnes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFolder()
 			now := t0
-			b := New(Options{URL: serve(t, f), Now: func() time.Time { return now }})
+			var news []string
+			b := New(Options{URL: serve(t, f), Now: func() time.Time { return now }, News: func(d enrich.DataStatus) {
+				news = append(news, path.Base(d.Path)+": "+d.Error)
+			}})
 			if err := b.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -157,6 +163,13 @@ func TestRefreshKeepsTheLastGoodOnes(t *testing.T) {
 			f.set("dns.json", string(document10(`[["com","net"],["https://new.example/"]]`)))
 			if err := b.Refresh(t.Context()); err != nil || b.Status()[fileDNS].Error != "" {
 				t.Errorf("mended: %v, %+v", err, b.Status()[fileDNS])
+			}
+			wantNews := []string{tt.want, "asn.json: ", "dns.json: "}
+			if tt.body == "" {
+				wantNews = wantNews[1:] // what cannot be had is not refused
+			}
+			if !slices.Equal(news, wantNews) {
+				t.Errorf("told %q, want %q", news, wantNews)
 			}
 		})
 	}
