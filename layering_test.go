@@ -34,7 +34,7 @@ func roomOf(pkg string) string {
 		return "root"
 	case top == "layer4whois" || top == "domainstats" || top == "dotforward":
 		return "doors"
-	case top == "enrich" && pkg != "enrich":
+	case top == "enrich" && pkg != "enrich" && pkg != "enrich/contacts":
 		return "sources"
 	default:
 		return top
@@ -96,6 +96,9 @@ func TestLayeringRules(t *testing.T) {
 		{"dotforward", "caddymodule", false, true},
 		{"enrich", "layer4whois", false, true},
 		{"enrich", "enrich/iana", false, true},
+		{"domainstats", "enrich/contacts", false, false},
+		{"enrich/contacts", "store", false, false},
+		{"enrich/contacts", "enrich/mmdb", false, true},
 		{"enrich", "store", false, false},
 		{"enrich/iana", "enrich", false, false},
 		{"enrich/iana/gen", "enrich/iana", false, false},

@@ -23,11 +23,12 @@ type emitted struct {
 	events []uint64
 }
 
-func (e *emitted) add(c *FirstContact) {
+func (e *emitted) add(c *FirstContact) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.names = append(e.names, c.Name+" "+c.Record.Value(enrich.Created))
 	e.events = append(e.events, c.Event)
+	return true
 }
 
 func (e *emitted) all() []string {

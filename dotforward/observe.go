@@ -27,6 +27,8 @@ type ObserveOptions struct {
 	PerName bool
 	// Queue is how many names may wait for the ledger. 0: DefaultObserveQueue. What does not fit is dropped, and counted.
 	Queue int
+	// FirstContact is called after each claim that was a first sighting, beside the queries. It may be nil.
+	FirstContact func()
 	// Every is how often the ledger hears of a name that is asked for all the time. 0: DefaultObserveEvery.
 	Every time.Duration
 }
@@ -141,7 +143,10 @@ func (o *Observe) claim(ob observation) {
 	if name == "" {
 		return
 	}
-	o.o.Ledger.Claim(Scope, name, ob.at) // who hears of first contacts has them from the ledger
+	// Who hears of first contacts has them from the ledger, where they outlive the process.
+	if res, _ := o.o.Ledger.Claim(Scope, name, ob.at); res == store.First && o.o.FirstContact != nil {
+		o.o.FirstContact()
+	}
 }
 
 // subjectOf is what the chain is asked about a name in wire form; the zero Subject where it has bytes that no name has in text.

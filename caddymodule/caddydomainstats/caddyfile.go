@@ -31,6 +31,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		scope           <name>
 //		per_name
 //		established     <duration>
+//		new_domain      <duration>
 //		freq_avg_alert  <number>|off
 //		freq_word_alert <number>|off
 //		new_names       <count>/<s|m|h|d> [burst <count>] [per <ipv4 bits> <ipv6 bits>]
@@ -88,6 +89,9 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) (err error)
 		return args.None(d)
 	case "established":
 		return args.Duration(d, &h.Established)
+	case "new_domain":
+		h.NewDomain = new(caddy.Duration)
+		return args.Duration(d, h.NewDomain)
 	case "freq_avg_alert":
 		return threshold(d, &h.FreqAvgAlert)
 	case "freq_word_alert":
@@ -105,8 +109,8 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) (err error)
 	case "max_streams":
 		return args.Count(d, &h.MaxStreams)
 	}
-	return d.Errf("domain_stats has no option %q; it has enrich, format, values, wait, scope, per_name, established, freq_avg_alert, "+
-		"freq_word_alert, new_names, history, browse_limit, max_body and max_streams", option)
+	return d.Errf("domain_stats has no option %q; it has enrich, format, values, wait, scope, per_name, established, new_domain, "+
+		"freq_avg_alert, freq_word_alert, new_names, history, browse_limit, max_body and max_streams", option)
 }
 
 // threshold reads a score, or off, which no score is below.

@@ -3,10 +3,10 @@
 package caddydomainstats
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +43,8 @@ type Handler struct {
 	PerName bool `json:"per_name,omitempty"`
 	// The age from which a registration is ESTABLISHED and not NEW. Default: 730d.
 	Established caddy.Duration `json:"established,omitempty"`
+	// The age of a registration below which a first contact is the event whence_new_domain too; 0 is never. Default: 30d.
+	NewDomain *caddy.Duration `json:"new_domain,omitempty"`
 	// The mean frequency score below which a name alerts; a negative number is never. Default: 6.0, for the table compiled in.
 	FreqAvgAlert *float64 `json:"freq_avg_alert,omitempty"`
 	// The word frequency score below which a name alerts; a negative number is never. Default: 5.5, for the table compiled in.
@@ -81,6 +83,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.ctx, h.logger = ctx, ctx.Logger()
 	if h.Scope == "" {
 		h.Scope = domainstats.DefaultScope
+	}
+	if h.Scope == "dns" {
+		return errors.New("domain_stats: the scope dns is the forwarder's, who would tell its first contacts in this one's place; choose another")
 	}
 	if _, err := h.options(nil); err != nil {
 		return err
@@ -246,19 +251,6 @@ func (h *Handler) Cleanup() error {
 		return err
 	}
 	return h.state.release()
-}
-
-// emit makes a log line and an event of a first contact.
-func (h *Handler) emit(log *zap.Logger) func(*domainstats.FirstContact) {
-	return func(fc *domainstats.FirstContact) {
-		created := fc.Record.Value(enrich.Created)
-		log.Info("first contact", zap.String("name", fc.Name), zap.String("scope", fc.Scope), zap.Time("first_seen", fc.First),
-			zap.String("created", created), zap.Uint64("event", fc.Event))
-		h.events.Emit(events.FirstContact, map[string]any{
-			"name": fc.Name, "scope": fc.Scope, "first_seen": fc.First.UTC().Format(time.RFC3339), "created": created,
-			"event": fc.Event, "status": strings.Join(fc.Record.Values(enrich.RegStatus), " "),
-		})
-	}
 }
 
 // Interface guards

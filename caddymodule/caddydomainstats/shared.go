@@ -2,9 +2,11 @@ package caddydomainstats
 
 import (
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/whence-project/whence/caddymodule/internal/firstcontacts"
 	"github.com/whence-project/whence/caddymodule/internal/livelog"
 	"github.com/whence-project/whence/domainstats"
 	"github.com/whence-project/whence/internal/newest"
@@ -75,7 +77,11 @@ func acquireFeed(h *Handler, st store.Store) (*feedHold, error) {
 		return nil, err
 	}
 	e := v.(*feedEntry)
-	use := domainstats.FeedUse{Chain: h.chain, Emit: h.emit(h.logger.Named("first_contact"))}
+	use := domainstats.FeedUse{Chain: h.chain, Young: firstcontacts.DefaultYoung}
+	if h.NewDomain != nil {
+		use.Young = time.Duration(*h.NewDomain)
+	}
+	firstcontacts.Tell(&use, h.logger.Named("first_contact"), h.events)
 	f := &feedHold{Feed: e.Feed, entry: e, key: key}
 	f.withdraw = []func(){e.loggers.Push(h.logger), e.uses.Push(use)}
 	e.Use(use)

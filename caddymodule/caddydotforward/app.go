@@ -167,7 +167,8 @@ func (a *App) env() (env Env, err error) {
 	a.cancel = cancel
 	var working sync.WaitGroup
 	a.hold(func() error { cancel(); working.Wait(); return nil })
-	env = Env{Context: a.ctx, Running: running, Go: working.Go, Logger: a.logger, Chain: a.chain, Emit: a.events.Post, Pool: a.pool, State: a.keep}
+	env = Env{Context: a.ctx, Running: running, Go: working.Go, Logger: a.logger, Chain: a.chain, Emit: a.events.Post, Pool: a.pool,
+		State: a.keep, contacts: a.contacts}
 	if a.chain != nil {
 		if err := a.chain.Open(a.ctx); err != nil {
 			return env, err

@@ -12,10 +12,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/caddymodule/internal/events"
+	"github.com/whence-project/whence/caddymodule/internal/firstcontacts"
 	"github.com/whence-project/whence/dotforward"
 	"github.com/whence-project/whence/dotforward/upstream"
 	"github.com/whence-project/whence/dotforward/wire"
 	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/enrich/contacts"
 )
 
 // pool opens upstream servers for this configuration: the default's, and those of routes, which may be without encryption.
@@ -44,6 +46,23 @@ func upstreamEvent(e upstream.Event) {
 	}
 	a.logger.Warn("upstream server is down", zap.Stringer("server", e.Server), zap.Error(e.Err))
 	emitters.Post(events.UpstreamDown, map[string]any{"server": e.Server.String(), "error": fmt.Sprint(e.Err)})
+}
+
+// contacts has first contacts told. Names learnt from DNS are nobody's to read on the way, and registries hear of them only where the
+// configuration wants to know how old their registrations are.
+func (a *App) contacts(young time.Duration) (wake func(), err error) {
+	s, err := a.store.Store()
+	if err != nil {
+		return nil, err
+	}
+	use := contacts.Use{Chain: a.chain, Discreet: true, Offline: young == 0, Young: young}
+	firstcontacts.Tell(&use, a.logger.Named("first_contact"), a.events)
+	h, err := firstcontacts.Acquire(s.Ledger(), a.store.Dir, dotforward.Scope, a.logger, use)
+	if err != nil {
+		return nil, err
+	}
+	a.hold(h.Release)
+	return h.Wake, nil
 }
 
 // disagreements are told once a second at most; metrics count all.

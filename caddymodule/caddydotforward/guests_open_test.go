@@ -56,7 +56,8 @@ func testEnv(t *testing.T) (*Env, *observer.ObservedLogs) {
 		Chain: enrich.NewChain("", enrich.Link{Name: "facts", Source: facts{
 			"young.test": {"created": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "rank": "7"},
 		}}),
-		Emit: func(string, map[string]any) {},
+		Emit:     func(string, map[string]any) {},
+		contacts: func(time.Duration) (func(), error) { return func() {}, nil },
 		State: func(key string, make func() any) any {
 			if kept[key] == nil {
 				kept[key] = make()

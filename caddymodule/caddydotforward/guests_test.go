@@ -76,7 +76,8 @@ func TestGuestJSON(t *testing.T) {
 			`{"zones":["corp.example.org","2.0.192.in-addr.arpa"],"upstreams":[{"address":"tcp://192.0.2.53"},` +
 				`{"address":"192.0.2.54:8853","name":"dns.test"}],"policy":"race","ask":2}`},
 		{"observe", `{}`},
-		{"observe {\n per_name\n queue 100\n every 10s\n}", `{"per_name":true,"queue":100,"every":10000000000}`},
+		{"observe {\n per_name\n queue 100\n every 10s\n new_domain 7d\n}",
+			`{"per_name":true,"queue":100,"every":10000000000,"new_domain":604800000000000}`},
 	} {
 		_, got, err := guest(t, test.text)
 		if err != nil || got != test.want {
@@ -125,6 +126,7 @@ func TestGuestErrors(t *testing.T) {
 		{"route example.org {\n to ftp://192.0.2.53\n}", "want tls://"},
 		{"observe names", "wrong argument count"},
 		{"observe {\n every 0s\n}", "want more than 0"},
+		{"observe {\n new_domain 0s\n}", "want more than 0"},
 		{"observe {\n each 1s\n}", `observe has no option "each"`},
 	} {
 		if _, got, err := guest(t, test.text); err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(test.want)) {

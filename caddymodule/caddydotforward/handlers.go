@@ -3,6 +3,7 @@ package caddydotforward
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -40,6 +41,10 @@ type Env struct {
 	Pool func(*Forward) (*pool, error)
 	// State keeps a value over reloads: that of the same key, else what make makes.
 	State func(key string, make func() any) any
+
+	// contacts has the ledger's first contacts told until the configuration ends, and asks registries about them if new is above 0:
+	// below that age of its registration a domain is told as new. Wake says that there was one.
+	contacts func(new time.Duration) (wake func(), err error)
 }
 
 // loadHandlers loads the guest modules.
