@@ -53,7 +53,8 @@ type Options struct {
 	Most int
 	// Timeout is how long Send may take.
 	Timeout time.Duration
-	// Retry is after how long Send is tried again; the time grows twofold, up to a quarter of an hour.
+	// Retry is after how long Send is tried again, by default Every if that is shorter; the time grows twofold, up to a quarter of an
+	// hour.
 	Retry time.Duration
 	// Counted hears what became of each message and of its events; may be nil.
 	Counted func(Outcome, int)
@@ -114,10 +115,13 @@ func (o *Options) setDefaults() {
 	for _, d := range []struct {
 		v  *time.Duration
 		to time.Duration
-	}{{&o.Wait, DefaultWait}, {&o.Every, DefaultEvery}, {&o.Timeout, DefaultTimeout}, {&o.Retry, DefaultRetry}} {
+	}{{&o.Wait, DefaultWait}, {&o.Every, DefaultEvery}, {&o.Timeout, DefaultTimeout}} {
 		if *d.v <= 0 {
 			*d.v = d.to
 		}
+	}
+	if o.Retry <= 0 {
+		o.Retry = min(DefaultRetry, o.Every)
 	}
 	if o.Limit.IsZero() {
 		o.Limit = DefaultLimit
