@@ -12,9 +12,9 @@ import (
 
 // aSecret is how a configuration names a secret without having it: the admin endpoint shows the configuration, and Caddy's debug log
 // the handlers of events.
-var aSecret = regexp.MustCompile(`^[^{}]*\{(env|file)\.[^{}]+\}$`)
+var aSecret = regexp.MustCompile(`^([A-Za-z]+ )?\{(env|file)\.[^{}]+\}$`)
 
-// checkSecret refuses a secret that stands in the configuration itself. Words may stand before it, as in "Bearer {env.TOKEN}".
+// checkSecret refuses a secret that stands in the configuration itself. A word may stand before it, as in "Bearer {env.TOKEN}".
 func checkSecret(option, value string) error {
 	if !aSecret.MatchString(value) {
 		return fmt.Errorf("%s: write {env.NAME} or {file./path}, not the secret itself (nor {$NAME}, which is replaced too early): "+

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -175,5 +178,25 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	if emitted < mostPosted || emitted > 2*mostPosted+1 {
 		t.Errorf("%d emitted", emitted)
+	}
+}
+
+// The table in docs/events.md has these events, with these fields.
+func TestDocumentedEvents(t *testing.T) {
+	b, err := os.ReadFile("../../../docs/events.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := make(map[string][]string)
+	for line := range strings.Lines(string(b)) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 && strings.HasPrefix(cells[1], " `whence_") {
+			name := strings.Trim(cells[1], " `")
+			for _, field := range strings.Split(cells[3], ",") {
+				documented[name] = append(documented[name], strings.Trim(field, " `"))
+			}
+		}
+	}
+	if !maps.EqualFunc(documented, Fields, slices.Equal) {
+		t.Errorf("docs/events.md has\n%v\nthe code has\n%v", documented, Fields)
 	}
 }
