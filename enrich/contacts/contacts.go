@@ -5,6 +5,7 @@ package contacts
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,11 +22,11 @@ type Contact struct {
 	Scope string
 	Name  string
 	First time.Time
-	// Domain is the name that Name was registered under, Name itself where none could be.
+	// Domain is the name that Name was registered under, Name itself where none could be; empty for an address.
 	Domain string
 	// Created is when Domain was registered; zero where that is not known.
 	Created time.Time
-	// Record is the chain's answer about Domain. It is valid during the call only.
+	// Record is the chain's answer about Domain, or the address. It is valid during the call only.
 	Record *enrich.Record
 }
 
@@ -156,7 +157,7 @@ func (e *Emitter) batch(ctx context.Context, after *uint64, undone *[]uint64) (n
 	}
 	rec := new(enrich.Record)
 	for _, s := range pending { // what must be fetched is fetched for all at once
-		use.lookup(ctx, domainOf(s.Name), time.Time{}, enrich.Pipeline, rec)
+		use.lookup(ctx, subjectOf(s.Name), time.Time{}, enrich.Pipeline, rec)
 	}
 	for _, s := range pending {
 		if !e.one(ctx, use, s, rec) {
@@ -181,13 +182,13 @@ func (e *Emitter) one(ctx context.Context, use *Use, s store.Sighting, rec *enri
 	if deadline := s.First.Add(e.opt.Settle); e.opt.Now().Before(deadline) {
 		wait = time.Now().Add(deadline.Sub(e.opt.Now())) // the chain waits by the system's clock
 	}
-	domain := domainOf(s.Name)
-	use.lookup(ctx, domain, wait, enrich.Pipeline, rec)
+	subject := subjectOf(s.Name)
+	use.lookup(ctx, subject, wait, enrich.Pipeline, rec)
 	// A chain that another has taken the place of is closed, and fetches nothing more: the event is the other's.
 	if ctx.Err() != nil || e.use.Load() != use {
 		return false
 	}
-	c := e.contact(s, domain, rec)
+	c := e.contact(s, subject, rec)
 	if use.Emit != nil && !use.Emit(c) {
 		return false
 	}
@@ -195,23 +196,26 @@ func (e *Emitter) one(ctx context.Context, use *Use, s store.Sighting, rec *enri
 	return true
 }
 
-// contact is a first contact with what rec says of its domain.
-func (e *Emitter) contact(s store.Sighting, domain enrich.Subject, rec *enrich.Record) *Contact {
-	c := &Contact{Event: s.Event, Scope: e.opt.Scope, Name: s.Name, First: s.First, Domain: s.Name, Record: rec}
-	if domain.IsValid() {
-		c.Domain = domain.Name()
+// contact is a first contact with what rec says of its subject.
+func (e *Emitter) contact(s store.Sighting, subject enrich.Subject, rec *enrich.Record) *Contact {
+	c := &Contact{Event: s.Event, Scope: e.opt.Scope, Name: s.Name, First: s.First, Record: rec}
+	if subject.Kind() == enrich.Domain {
+		c.Domain = subject.Name()
 	}
 	c.Created, _ = time.Parse(time.RFC3339, rec.Value(enrich.Created))
 	return c
 }
 
-// lookup asks the chain about a domain.
-func (u *Use) lookup(ctx context.Context, domain enrich.Subject, wait time.Time, priority enrich.Priority, rec *enrich.Record) {
-	u.Chain.Lookup(ctx, &enrich.Query{Subject: domain, Wait: wait, Priority: priority, Offline: u.Offline, Discreet: u.Discreet}, rec)
+// lookup asks the chain about a subject.
+func (u *Use) lookup(ctx context.Context, subject enrich.Subject, wait time.Time, priority enrich.Priority, rec *enrich.Record) {
+	u.Chain.Lookup(ctx, &enrich.Query{Subject: subject, Wait: wait, Priority: priority, Offline: u.Offline, Discreet: u.Discreet}, rec)
 }
 
-// domainOf is what the chain is asked about a name of the ledger: the domain that it was registered under.
-func domainOf(name string) enrich.Subject {
+// subjectOf is what the chain is asked about a name of the ledger: the address that it is, or the domain that it was registered under.
+func subjectOf(name string) enrich.Subject {
+	if a, err := netip.ParseAddr(name); err == nil {
+		return enrich.AddressOf(a)
+	}
 	s := enrich.DomainOf(name)
 	if domain := s.Registrable(); domain != "" && domain != name {
 		return enrich.DomainOf(domain)

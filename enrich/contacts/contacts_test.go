@@ -61,7 +61,7 @@ type registry struct {
 func (r *registry) Add(q *enrich.Query, rec *enrich.Record) enrich.Verdict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	name := q.Subject.Name()
+	name := q.Subject.String()
 	if q.Offline {
 		r.offline++
 	}
@@ -144,15 +144,16 @@ func TestNewDomains(t *testing.T) {
 		r.created["old.test"] = time.Now().Add(-40 * day)
 		r.created["edge.test"] = time.Now().Add(-30 * day)
 		r.created["tomorrow.test"] = time.Now().Add(day) // registries' clocks
+		r.created["192.0.2.1"] = time.Now()              // addresses are no domains
 		e := start(t, b, r, said, Use{Young: 30 * day})
 		defer e.Close()
-		b.claim("young.test", "old.test", "none.test", "edge.test", "tomorrow.test", "www.young.test", "a.b.young.test")
+		b.claim("young.test", "old.test", "none.test", "edge.test", "tomorrow.test", "www.young.test", "a.b.young.test", "192.0.2.1")
 		e.Wake()
 		synctest.Wait()
 		equal(t, "at once", said.take(),
 			"first 1 young.test young.test", "new 1 young.test young.test", "first 2 old.test old.test", "first 3 none.test none.test",
 			"first 4 edge.test edge.test", "first 5 tomorrow.test tomorrow.test", "new 5 tomorrow.test tomorrow.test",
-			"first 6 www.young.test young.test", "first 7 a.b.young.test young.test")
+			"first 6 www.young.test young.test", "first 7 a.b.young.test young.test", "first 8 192.0.2.1 ")
 		if len(b.pending) != 0 {
 			t.Errorf("%d are pending", len(b.pending))
 		}

@@ -35,14 +35,14 @@ func (e *Emitter) judge(use *Use, c *Contact, s store.Sighting) {
 	if use.Young <= 0 || use.EmitNew == nil {
 		return
 	}
-	if c.Created.IsZero() && mayCome(c.Record) || !e.emitNew(use, c) {
+	if c.Domain != "" && c.Created.IsZero() && mayCome(c.Record) || !e.emitNew(use, c) {
 		e.later(lateContact{s, e.opt.Now().Add(firstRetry), 2 * firstRetry})
 	}
 }
 
 // emitNew calls EmitNew if the registration is young, and reports whether that is done with.
 func (e *Emitter) emitNew(use *Use, c *Contact) bool {
-	if c.Created.IsZero() || c.First.Sub(c.Created) >= use.Young || e.late.told[c.Domain] {
+	if c.Domain == "" || c.Created.IsZero() || c.First.Sub(c.Created) >= use.Young || e.late.told[c.Domain] {
 		return true
 	}
 	if !use.EmitNew(c) {
@@ -90,9 +90,9 @@ func (e *Emitter) revisit(ctx context.Context) {
 		}
 		c := e.late.waiting[0]
 		e.late.waiting = slices.Delete(e.late.waiting, 0, 1)
-		domain := domainOf(c.Name)
-		use.lookup(ctx, domain, time.Time{}, enrich.Background, rec)
-		contact := e.contact(c.Sighting, domain, rec)
+		subject := subjectOf(c.Name)
+		use.lookup(ctx, subject, time.Time{}, enrich.Background, rec)
+		contact := e.contact(c.Sighting, subject, rec)
 		if contact.Created.IsZero() && !mayCome(rec) {
 			continue
 		}
