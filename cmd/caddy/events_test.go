@@ -142,6 +142,11 @@ func TestEvents(t *testing.T) {
 	}
 
 	mails, _ := m.Received()
+	for _, words := range []string{"is down since", "is up again since"} {
+		if n := len(slices.DeleteFunc(slices.Clone(mails), func(r *mailtest.Received) bool { return !strings.Contains(r.Body, words) })); n != 1 {
+			t.Errorf("%d mails of what %s", n, words)
+		}
+	}
 	if r := mails[0]; r.User != "whence" || !r.TLS || r.Header.Get("From") != "<Whence@example.org>" || !strings.HasPrefix(r.Header.Get("Subject"), "[Whence] ") {
 		t.Errorf("%+v", r)
 	}
