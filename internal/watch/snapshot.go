@@ -59,9 +59,16 @@ func Expand(pattern string) []string {
 	if err != nil {
 		return nil
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return IsOwn(filepath.Base(name)) })
 	slices.Sort(names)
 	return names
 }
+
+// Own begins the names of the files that are written beside data while they are brought up to date. No glob and no folder has them.
+const Own = ".whence-"
+
+// IsOwn reports whether a file of that name, without its folder, is one of those.
+func IsOwn(name string) bool { return strings.HasPrefix(name, Own) }
 
 // hasMeta reports whether pattern has a metacharacter of filepath.Match.
 func hasMeta(pattern string) bool {
@@ -111,6 +118,9 @@ func (w *Watcher) takeFolder(s snapshot, dir string) {
 		if i == maxFiles {
 			w.complain(dir, errTooMany)
 			return
+		}
+		if IsOwn(e.Name()) {
+			continue
 		}
 		name := filepath.Join(dir, e.Name())
 		if f, err := Stat(name); err == nil {
