@@ -108,13 +108,13 @@ func TestGetRefuses(t *testing.T) {
 		name, want string
 		h          http.HandlerFunc
 	}{
-		{"unauthorized", "401 Unauthorized: are the token", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, 401) }},
-		{"missing", "404 Not Found", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, 404) }},
+		{"unauthorized", "401 Unauthorized: are the token", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusUnauthorized) }},
+		{"missing", "404 Not Found", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusNotFound) }},
 		{"throttled", "429 Too Many Requests, and asks to come back in 2m0s", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "120")
-			w.WriteHeader(429)
+			w.WriteHeader(http.StatusTooManyRequests)
 		}},
-		{"a part", "206 Partial Content", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(206) }},
+		{"a part", "206 Partial Content", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusPartialContent) }},
 		{"cut off", "the server ended after 4 of 9 bytes", raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ndata")},
 		{"reset", "", raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nreset")},
 		{"no HTTP", "malformed HTTP", raw("SSH-2.0-OpenSSH\r\n")},
@@ -127,10 +127,10 @@ func TestGetRefuses(t *testing.T) {
 		{"digest", "its SHA-256 is not the one in the header", header("Content-Digest", "sha-256=:"+digestOf("other")+":")},
 		{"representation's digest", "its SHA-256 is not", header("Repr-Digest", "md5=:eA==:, sha-256=:"+digestOf("other")+":")},
 		{"old digest", "its SHA-256 is not", header("Digest", "md5=x, SHA-256="+digestOf("other"))},
-		{"to nowhere", "redirects to nowhere", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(302) }},
-		{"in circles", "more than 5 redirections", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), 302) }},
+		{"to nowhere", "redirects to nowhere", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusFound) }},
+		{"in circles", "more than 5 redirections", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) }},
 		{"to a file", "a redirection: not a URL of http or https", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "file:///etc/passwd", 302)
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
