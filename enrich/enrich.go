@@ -147,9 +147,23 @@ type DataStatus struct {
 	Loaded      time.Time `json:"loaded,omitzero"`       // when they were read
 	Records     int       `json:"records"`               // distinct records
 	Bytes       int64     `json:"bytes,omitempty"`       // size of the file
+	Licence     string    `json:"licence,omitempty"`     // its SPDX identifier, or what it is called and where it is
 	Attribution string    `json:"attribution,omitempty"` // what its licence asks to be shown
 	Error       string    `json:"error,omitempty"`       // why the file as it is now was refused; the last good one serves on
 	Missing     bool      `json:"missing,omitempty"`     // there is no such file yet, which is no fault: it is taken in when it comes
+	Update      *Update   `json:"update,omitempty"`      // how it is kept fresh, nil where it is not
+}
+
+// Update says how a data set is kept fresh.
+type Update struct {
+	From      string    `json:"from"`                // a preset, or a host
+	URL       string    `json:"url"`                 // where it comes from, without what could be a secret
+	Every     int64     `json:"every_seconds"`       // how often that is asked
+	Checked   time.Time `json:"checked,omitzero"`    // when that last said what is current
+	Changed   time.Time `json:"changed,omitzero"`    // when the data last changed by it
+	Next      time.Time `json:"next,omitzero"`       // when it is asked next
+	Error     string    `json:"error,omitempty"`     // what went wrong last, if it did since
+	ErrorTime time.Time `json:"error_time,omitzero"` // when that was
 }
 
 // Priority is who is served first.

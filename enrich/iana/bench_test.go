@@ -42,7 +42,7 @@ func BenchmarkReset(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		load()
+		load(nil)
 	}
 }
 

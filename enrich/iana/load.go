@@ -19,28 +19,34 @@ import (
 //go:embed tables/*.tsv
 var files embed.FS
 
-// Load returns the tables. They are read at the first call, which takes a few milliseconds, and shared by all.
-var Load = sync.OnceValue(load)
+// Load returns the tables that are compiled in. They are read at the first call, which takes a few milliseconds, and shared by all.
+var Load = sync.OnceValue(func() *Tables { return load(nil) })
 
-func load() *Tables {
-	t := &Tables{tlds: make(map[string]*tld, 2048)}
+// load reads the tables. Those in newer take the place of the files compiled in of the same name.
+func load(newer map[string]string) *Tables {
+	t := &Tables{tlds: make(map[string]*tld, 2048), newer: newer}
 	t.loadAddresses()
 	t.loadAS()
 	t.loadTLDs()
+	t.newer = nil
 	return t
 }
 
 // rows hands each row of a table to use, with the origin that the file's first registry makes, and enters its registries in the
 // status. The cells are used again for the next row. A table that cannot be read is a mistake in the program: it panics.
 func (t *Tables) rows(file string, columns int, use func(cell []string, o *enrich.Origin)) {
-	text, err := files.ReadFile("tables/" + file)
-	if err != nil {
-		panic(err)
+	text, ok := t.newer[file]
+	if !ok {
+		b, err := files.ReadFile("tables/" + file)
+		if err != nil {
+			panic(err)
+		}
+		text = string(b)
 	}
 	origin := &enrich.Origin{Source: "iana", Baseline: true}
 	cell := make([]string, columns)
 	first, n := len(t.data), 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		if comment, ok := strings.CutPrefix(line, "# "); ok {
 			if registry, ok := strings.CutPrefix(comment, "registry: "); ok {
@@ -145,16 +151,21 @@ func (t *Tables) loadAddresses() {
 	for _, file := range []string{"ipv4-special.tsv", "ipv6-special.tsv", "special-more.tsv"} {
 		t.rows(file, 6, func(cell []string, o *enrich.Origin) {
 			b := at(cell[0], o)
+			if file == "special-more.tsv" && b.Purpose != "" && t.newer != nil {
+				return // the registry has by now what is kept by hand
+			}
 			b.origin = o
 			b.Purpose, b.RFC, b.Date, b.Ended, b.Reachable = cell[1], rfcs(cell[2]), cmp.Or(cell[3], b.Date), cell[4], cell[5]
 		})
 	}
 	t.rows("meaning.tsv", 2, func(cell []string, _ *enrich.Origin) {
 		b := blocks[netip.MustParsePrefix(cell[0])]
-		if b == nil {
+		switch {
+		case b != nil:
+			b.Meaning = cell[1]
+		case t.newer == nil:
 			panic("iana: meaning.tsv: no registry has " + cell[0])
 		}
-		b.Meaning = cell[1]
 	})
 	t.insert(slices.Collect(maps.Values(blocks)))
 }

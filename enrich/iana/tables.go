@@ -82,8 +82,9 @@ type TLD struct {
 	RFC     []string // "RFC 6762"
 }
 
-// Tables are the registries compiled in. They do not change, and are safe for concurrent use. Get them with [Load].
+// Tables are the registries. They do not change, and are safe for concurrent use. Get those that are compiled in with [Load].
 type Tables struct {
+	newer     map[string]string // while they are read: what takes the place of the files compiled in
 	addresses bart.Table[*block]
 	blocks    int // in addresses
 	as        []asRange

@@ -2,6 +2,7 @@ package mmdb
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,11 +18,13 @@ import (
 	"github.com/oschwald/maxminddb-golang/v2/mmdbdata"
 
 	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/internal/licence"
 )
 
 // database is one file, read into memory and found good. It is immutable but for the fragments that it keeps.
 type database struct {
 	origin   *enrich.Origin
+	licence  string
 	typ      string // database_type
 	size     int64  // of the file, bytes
 	networks uint64
@@ -45,6 +48,17 @@ type limits struct {
 	maxFile     int64
 	languages   []string
 	attribution string
+	terms       map[string]licence.Terms // by path
+}
+
+// termsOf is what the licence of a file's data is and asks for: the operator's word first, and then where the file comes from.
+func (l *limits) termsOf(path string, m *maxminddb.Metadata) licence.Terms {
+	t, known := l.terms[path]
+	if !known {
+		t = termsOf(m)
+	}
+	t.Attribution = cmp.Or(l.attribution, t.Attribution)
+	return t
 }
 
 var (
@@ -61,12 +75,12 @@ func load(ctx context.Context, path string, lim limits) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parse(ctx, filepath.Base(path), file, lim)
+	return parse(ctx, path, file, lim)
 }
 
 // parse walks all of a file: what it does not refuse answers every query. Neither a panic nor unbounded time or memory comes of
 // any file. The time is some 0.3 µs a field of each distinct record. The file is not kept.
-func parse(ctx context.Context, name string, file []byte, lim limits) (db *database, err error) {
+func parse(ctx context.Context, path string, file []byte, lim limits) (db *database, err error) {
 	// Whatever a broken file may bring out in a decoder, it is a fault of the file, not the end of the server.
 	defer func() {
 		if p := recover(); p != nil {
@@ -91,11 +105,10 @@ func parse(ctx context.Context, name string, file []byte, lim limits) (db *datab
 		typ: enrich.Clean(m.DatabaseType), size: int64(len(file)), tree: tree, offsets: census.offsets,
 		data: slices.Clone(file[start:end]), // the file's own tree is not needed any more
 	}
+	terms := lim.termsOf(path, &m)
+	db.licence = terms.Licence
 	db.origin = &enrich.Origin{
-		Source: "mmdb", Name: enrich.Clean(name), Built: buildTime(m.BuildEpoch), Attribution: lim.attribution,
-	}
-	if db.origin.Attribution == "" {
-		db.origin.Attribution = attribution(&m)
+		Source: "mmdb", Name: enrich.Clean(filepath.Base(path)), Built: buildTime(m.BuildEpoch), Attribution: terms.Attribution,
 	}
 	return db, db.readAll(ctx, census, lim.languages)
 }

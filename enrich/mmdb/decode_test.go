@@ -219,8 +219,8 @@ func TestAttribution(t *testing.T) {
 		}
 	}
 	m := maxminddb.Metadata{DatabaseType: "composite", Description: map[string]string{"en": "Made of data. Not an IPinfo product."}}
-	if got := attribution(&m); got != "" {
-		t.Errorf("attribution %q for a database that only mentions IPinfo", got)
+	if got := termsOf(&m); got.Attribution != "" {
+		t.Errorf("%q for a database that only mentions IPinfo", got)
 	}
 }
 

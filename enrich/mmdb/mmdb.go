@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/internal/licence"
 	"github.com/whence-project/whence/internal/watch"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	Languages []string
 	// Attribution replaces what is known of the databases' licences, for every database of this source.
 	Attribution string
+	// Terms are the licences of files by their paths, where it is known where they come from. The others' are told by their types.
+	Terms map[string]licence.Terms
 	// MaxFile is the size in bytes from which a file is refused unread; 0 for DefaultMaxFile.
 	MaxFile int64
 	// Keep bounds, by estimate and in bytes, the memory of decoded records that are kept for the next query; 0 for DefaultKeep.
@@ -78,19 +81,9 @@ type generation struct {
 
 // New makes a source. It reads nothing before Open.
 func New(opt Options) *Source {
-	s := &Source{opt: opt, now: time.Now, missing: make(map[string]bool)}
-	s.limits = limits{maxFile: opt.MaxFile, languages: opt.Languages, attribution: enrich.Clean(opt.Attribution)}
-	if s.limits.maxFile <= 0 {
-		s.limits.maxFile = DefaultMaxFile
-	}
+	s := &Source{opt: opt, limits: opt.limits(), now: time.Now, missing: make(map[string]bool)}
 	if s.opt.Keep <= 0 {
 		s.opt.Keep = DefaultKeep
-	}
-	switch {
-	case len(opt.Languages) == 0:
-		s.limits.languages = []string{"en"}
-	case opt.Languages[0] == AllLanguages:
-		s.limits.languages = nil
 	}
 	s.current.Store(new(generation))
 	s.status.Store(&enrich.Status{Kind: "mmdb"})
@@ -99,6 +92,20 @@ func New(opt Options) *Source {
 	s.watcher = watch.New(s.watchFault, s.reload, opt.Patterns...)
 	s.watcher.Poll = opt.Poll
 	return s
+}
+
+func (o *Options) limits() limits {
+	l := limits{maxFile: o.MaxFile, languages: o.Languages, attribution: enrich.Clean(o.Attribution), terms: o.Terms}
+	if l.maxFile <= 0 {
+		l.maxFile = DefaultMaxFile
+	}
+	switch {
+	case len(o.Languages) == 0:
+		l.languages = []string{"en"}
+	case o.Languages[0] == AllLanguages:
+		l.languages = nil
+	}
+	return l
 }
 
 // SetLogger replaces the logger, as a source outlives the configuration that brought it. It may be called at any time; nil

@@ -275,12 +275,12 @@ func (s *Source) publish() {
 // status says how one file is.
 func (f *file) status() enrich.DataStatus {
 	d := enrich.DataStatus{Path: f.path}
+	if f.db != nil {
+		d = f.db.status(f.path)
+		d.Loaded = f.loaded
+	}
 	if f.err != nil {
 		d.Error = enrich.Clean(f.err.Error())
-	}
-	if db := f.db; db != nil {
-		d.Type, d.Built, d.Loaded, d.Bytes = db.typ, db.origin.Built, f.loaded, db.size
-		d.Records, d.Attribution = len(db.offsets), db.origin.Attribution
 	}
 	return d
 }

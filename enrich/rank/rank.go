@@ -18,6 +18,7 @@ import (
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/internal/hotstatus"
 	"github.com/whence-project/whence/internal/hotfiles"
+	"github.com/whence-project/whence/internal/licence"
 )
 
 // DefaultMaxFile is the size in bytes, packed or unpacked, above which a file is refused where the options have none.
@@ -32,6 +33,8 @@ type Options struct {
 	Name string
 	// Attribution is what the lists' licence asks to be shown.
 	Attribution string
+	// Terms are the licences of files by their paths, where it is known where they come from.
+	Terms map[string]licence.Terms
 	// MaxFile is the size in bytes, packed or unpacked, above which a file is refused; 0 for DefaultMaxFile.
 	MaxFile int64
 	// Poll is how often the files are looked at where the file system does not notify; 0 for the default of 30 s.
@@ -52,14 +55,11 @@ type Source struct {
 
 // New makes a source. It reads nothing before Open.
 func New(o Options) *Source {
-	if o.MaxFile <= 0 {
-		o.MaxFile = DefaultMaxFile
-	}
 	s := &Source{none: len(o.Files) == 0}
 	s.lists.Store(new([]*list))
 	s.files = hotfiles.New(hotfiles.Options[*list]{
 		What: "list", Patterns: o.Files, Poll: o.Poll, Logger: o.Logger,
-		Load:     loader{enrich.Clean(o.Name), enrich.Clean(o.Attribution), o.MaxFile}.load,
+		Load:     o.loader().load,
 		Describe: describe, News: hotstatus.News(o.News),
 		Changed: func(_ uint64, serving []hotfiles.File[*list]) {
 			lists := make([]*list, len(serving))
@@ -78,7 +78,8 @@ func describe(l *list) hotfiles.FileStatus {
 		typ += ", " + strconv.Itoa(l.bad) + " bad lines left out"
 	}
 	return hotfiles.FileStatus{
-		Type: typ, Built: l.origin.Built, Records: l.count, Bytes: l.bytes, Attribution: l.origin.Attribution,
+		Type: typ, Built: l.origin.Built, Records: l.count, Bytes: l.bytes,
+		Licence: l.licence, Attribution: l.origin.Attribution,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/whence-project/whence/enrich"
+	"github.com/whence-project/whence/internal/licence"
 	"github.com/whence-project/whence/internal/testenv"
 )
 
@@ -356,5 +357,26 @@ func TestListName(t *testing.T) {
 		if got := listName(in); got != want {
 			t.Errorf("%s: %q, want %q", in, got, want)
 		}
+	}
+}
+
+func TestProbe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "list.csv")
+	if err := os.WriteFile(path, []byte("1,example.org\n2,example.com\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	terms := map[string]licence.Terms{path: {Licence: "CC-BY-3.0", Attribution: "by x"}}
+	got, err := Probe(t.Context(), path, Options{Terms: terms})
+	if err != nil || got.Records != 2 || got.Licence != "CC-BY-3.0" || got.Attribution != "by x" || got.Path != path {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err = Probe(t.Context(), path, Options{Terms: terms, Attribution: "by me"}); err != nil || got.Attribution != "by me" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := os.WriteFile(path, []byte("<html>"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Probe(t.Context(), path, Options{}); err == nil {
+		t.Error("a web page is a list")
 	}
 }

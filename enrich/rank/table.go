@@ -35,16 +35,17 @@ func hashOf(name string) uint64 { return maphash.String(seed, name) }
 
 // list is one file's names with their ranks. It is immutable but for the fragments that it keeps.
 type list struct {
-	name   string // for rank_list
-	format string
-	chunks [][]byte
-	groups []group
-	count  int
-	sorted bool // the file had the names in the order of their ranks
-	bytes  int64
-	bad    int // lines that were not understood
-	origin *enrich.Origin
-	kept   *kept.Cache[key, *enrich.Fragment]
+	name    string // for rank_list
+	licence string
+	format  string
+	chunks  [][]byte
+	groups  []group
+	count   int
+	sorted  bool // the file had the names in the order of their ranks
+	bytes   int64
+	bad     int // lines that were not understood
+	origin  *enrich.Origin
+	kept    *kept.Cache[key, *enrich.Fragment]
 }
 
 // group is a bucket of the hash table, one line of the processor's cache. Names that find theirs full are in the next.

@@ -66,6 +66,7 @@ type FileStatus struct {
 	Loaded      time.Time // when they were read
 	Records     int
 	Bytes       int64  // size of the file
+	Licence     string // by its SPDX identifier, or what it is called and where it is
 	Attribution string // what its licence asks to be shown
 	Error       string // why the file as it is now does not serve; the last good one serves on
 	Missing     bool   // there is no such file yet; it is watched for

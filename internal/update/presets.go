@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/whence-project/whence/internal/licence"
 )
 
 // Preset is a publisher's file that is known here. docs/update.md has the same table.
@@ -15,8 +17,7 @@ type Preset struct {
 	Auth        Auth          // what the publisher wants to know
 	TokenOrigin *Origin       // in place of Origin where there is a token, for one that is not needed
 	Every       time.Duration // how often the publisher makes a new one
-	Licence     string        // by its SPDX identifier, or what it is called and where it is
-	Attribution string        // what that licence asks to be shown
+	licence.Terms
 }
 
 // Auth is what a publisher wants to know of who downloads.
@@ -33,18 +34,6 @@ const (
 const (
 	day   = 24 * time.Hour
 	month = 30 * day
-
-	ccBy    = "CC-BY-4.0"
-	ccBySA  = "CC-BY-SA-4.0"
-	cdla    = "CDLA-Permissive-2.0"
-	pddl    = "PDDL-1.0"
-	geolite = "GeoLite2 End User License Agreement, https://www.maxmind.com/en/geolite2/eula"
-
-	ofIPinfo   = "IP address data powered by IPinfo, https://ipinfo.io (CC BY-SA 4.0)"
-	ofDBIP     = "IP Geolocation by DB-IP, https://db-ip.com (CC BY 4.0)"
-	ofIPLocate = "IP address data by IPLocate, https://iplocate.io (CC BY-SA 4.0)"
-	ofMaxMind  = "This product includes GeoLite Data created by MaxMind, available from https://www.maxmind.com"
-	ofMajestic = "Majestic Million by Majestic, https://majestic.com/reports/majestic-million (CC BY 3.0)"
 )
 
 // presets are in the order of their names. Publishers' pages have what is asked for and under which licence.
@@ -61,32 +50,30 @@ var presets = []Preset{
 			URL: "https://ipinfo.io/data/ipinfo_lite.mmdb?token={token}",
 			Sum: "https://ipinfo.io/data/ipinfo_lite.mmdb/checksums?token={token}",
 		},
-		Auth: TokenNeeded, Every: day, Licence: ccBySA, Attribution: ofIPinfo,
+		Auth: TokenNeeded, Every: day, Terms: licence.IPinfo,
 	},
 	iplocate("asn", "AS numbers, names and domains"),
 	iplocate("country", "countries and continents"),
-	ipLocationDB("iptoasn_asn", "iptoasn-asn", "AS numbers and names, of iptoasn.com", pddl),
-	ipLocationDB("iptoasn_country", "iptoasn-country", "countries of the AS, of iptoasn.com", pddl),
+	ipLocationDB("iptoasn_asn", "iptoasn-asn", "AS numbers and names, of iptoasn.com", licence.IPtoASN),
+	ipLocationDB("iptoasn_country", "iptoasn-country", "countries of the AS, of iptoasn.com", licence.IPtoASN),
 	{
 		Name: "majestic", Kind: "rank", About: "1,000,000 domains by the networks that link to them",
 		Origin: Origin{URL: "https://downloads.majestic.com/majestic_million.csv", Least: leastNames},
-		Every:  day, Licence: "CC-BY-3.0", Attribution: ofMajestic,
+		Every:  day, Terms: licence.Majestic,
 	},
-	ipLocationDB("origin_asn", "origin-asn", "AS numbers and names, of ip-location-db", cdla),
-	ipLocationDB("server_country", "server-country", "countries that servers are in, of ip-location-db", cdla),
+	ipLocationDB("origin_asn", "origin-asn", "AS numbers and names, of ip-location-db", licence.IPLocationDB),
+	ipLocationDB("server_country", "server-country", "countries that servers are in, of ip-location-db", licence.IPLocationDB),
 	{
 		Name: "tranco", Kind: "rank", About: "1,000,000 domains, from several lists over 30 days",
 		Origin: Origin{URL: "https://tranco-list.eu/top-1m.csv.zip", Least: leastNames},
-		Every:  day, Licence: "those of the lists it is made of (CC BY-NC 4.0 among them), https://tranco-list.eu",
-		Attribution: "Tranco list by KU Leuven, TU Delft and LIG, https://tranco-list.eu",
+		Every:  day, Terms: licence.Tranco,
 	},
 	{
 		Name: "umbrella", Kind: "rank", About: "1,000,000 host names by the DNS queries of Cisco Umbrella",
-		Origin: Origin{URL: "https://s3-us-west-1.amazonaws.com/umbrella-static/top-1m.csv.zip", Least: leastNames},
-		Every:  day, Licence: "free of charge, https://s3-us-west-1.amazonaws.com/umbrella-static/index.html",
-		Attribution: "Cisco Umbrella 1 Million",
+		Origin: Origin{URL: "https://umbrella-static.s3-us-west-1.amazonaws.com/top-1m.csv.zip", Least: leastNames},
+		Every:  day, Terms: licence.Umbrella,
 	},
-	ipLocationDB("user_country", "user-country", "countries that users are in, of ip-location-db", cdla),
+	ipLocationDB("user_country", "user-country", "countries that users are in, of ip-location-db", licence.IPLocationDB),
 }
 
 // leastNames is how many names a list of a million must have to be one.
@@ -96,7 +83,7 @@ func dbip(set, about string) Preset {
 	return Preset{
 		Name: "dbip_" + set + "_lite", Kind: "mmdb", About: about,
 		Origin: Origin{URL: "https://download.db-ip.com/free/dbip-" + set + "-lite-{year}-{month}.mmdb.gz"},
-		Every:  month, Licence: ccBy, Attribution: ofDBIP,
+		Every:  month, Terms: licence.DBIP,
 	}
 }
 
@@ -108,7 +95,7 @@ func maxmind(set, edition, about string) Preset {
 			URL: base + edition + "/download?suffix=tar.gz",
 			Sum: base + edition + "/download?suffix=tar.gz.sha256",
 		},
-		Auth: BasicNeeded, Every: 84 * time.Hour, Licence: geolite, Attribution: ofMaxMind,
+		Auth: BasicNeeded, Every: 84 * time.Hour, Terms: licence.GeoLite,
 	}
 }
 
@@ -118,16 +105,16 @@ func iplocate(set, about string) Preset {
 		Name: "iplocate_" + set, Kind: "mmdb", About: about,
 		Origin:      Origin{URL: "https://github.com/iplocate/ip-address-databases/raw/refs/heads/main/" + file + "/" + file + ".mmdb"},
 		TokenOrigin: &Origin{URL: "https://www.iplocate.io/download/" + file + ".mmdb?apikey={token}&variant=daily"},
-		Auth:        TokenOptional, Every: day, Licence: ccBySA, Attribution: ofIPLocate,
+		Auth:        TokenOptional, Every: day, Terms: licence.IPLocate,
 	}
 }
 
-func ipLocationDB(name, file, about, licence string) Preset {
+func ipLocationDB(name, file, about string, terms licence.Terms) Preset {
 	const base = "https://github.com/sapics/ip-location-db/releases/download/"
 	return Preset{
 		Name: name, Kind: "mmdb", About: about,
 		Origin: Origin{URL: base + "latest/" + file + ".mmdb", Sum: base + "checksum/" + file + ".mmdb.sha256"},
-		Every:  day, Licence: licence,
+		Every:  day, Terms: terms,
 	}
 }
 

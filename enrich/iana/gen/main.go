@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/whence-project/whence/enrich/iana/internal/registry"
 )
 
 func main() {
@@ -47,19 +49,16 @@ func generate(data, out string) error {
 // table is one file of tables/: what it was made from, and a line a block.
 type table struct {
 	file     string
-	sources  []source
-	columns  string // names of the columns, separated by blanks
+	sources  []string // "title, date" of the registries
+	columns  string   // names of the columns, separated by blanks
 	rows     [][]string
 	comments []string
 }
 
-// source is a registry and the date that it gives itself.
-type source struct{ title, date string }
-
 func (t table) write(dir string) error {
 	var b strings.Builder
 	for _, s := range t.sources {
-		fmt.Fprintf(&b, "# registry: %s, %s\n", s.title, s.date)
+		fmt.Fprintf(&b, "# registry: %s\n", s)
 	}
 	for _, c := range t.comments {
 		fmt.Fprintf(&b, "# %s\n", c)
@@ -70,28 +69,32 @@ func (t table) write(dir string) error {
 		if len(row) != width {
 			return fmt.Errorf("%s: %d columns instead of %d in %q", t.file, len(row), width, row)
 		}
-		for i, cell := range row {
-			row[i] = strings.Join(strings.Fields(cell), " ")
-			if row[i] == "" {
-				row[i] = "-"
-			}
-		}
-		b.WriteString(strings.Join(row, "\t") + "\n")
+		b.WriteString(registry.Line(row) + "\n")
 	}
 	return os.WriteFile(filepath.Join(dir, t.file), []byte(b.String()), 0o644)
 }
 
-// rirs are the regional Internet registries by a word that is in the name of each of their servers.
-var rirs = []struct{ word, id string }{
-	{".afrinic.", "afrinic"}, {".apnic.", "apnic"}, {".arin.", "arin"}, {".lacnic.", "lacnic"}, {".ripe.", "ripencc"},
-}
-
-// rirOf is the registry whose server is named, empty for none.
-func rirOf(server string) string {
-	for _, r := range rirs {
-		if strings.Contains(server, r.word) {
-			return r.id
+// addressTables are those that are of one registry each.
+func addressTables(dir string) (tables []table, err error) {
+	for _, one := range []struct {
+		from, file, columns string
+		read                func([]byte) (registry.Table, error)
+	}{
+		{"ipv4-address-space.xml", "ipv4-address-space.tsv", "block designation date status registry", registry.IPv4Space},
+		{"ipv6-address-space.xml", "ipv6-address-space.tsv", "block designation rfc", registry.IPv6Space},
+		{"rdap/ipv6.json", "ipv6-rdap.tsv", "block registry", registry.IPv6Blocks},
+		{"iana-ipv4-special-registry.xml", "ipv4-special.tsv", "block name rfc date end reachable", registry.Special},
+		{"iana-ipv6-special-registry.xml", "ipv6-special.tsv", "block name rfc date end reachable", registry.Special},
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, one.from))
+		if err != nil {
+			return nil, err
 		}
+		t, err := one.read(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", one.from, err)
+		}
+		tables = append(tables, table{file: one.file, columns: one.columns, sources: []string{t.Source()}, rows: t.Rows})
 	}
-	return ""
+	return tables, nil
 }

@@ -13,15 +13,9 @@ func Of(kind string, s hotfiles.Status) enrich.Status {
 		Kind: kind, Generation: s.Generation, Records: s.Records, LastError: enrich.Clean(s.LastError), ErrorTime: s.ErrorTime,
 	}
 	for _, f := range s.Files {
-		st.Data = append(st.Data, data(f))
+		st.Data = append(st.Data, OfFile(f))
 	}
 	return st
-}
-
-// data is a file's status in the chain's words.
-func data(f hotfiles.FileStatus) enrich.DataStatus {
-	f.Error = enrich.Clean(f.Error)
-	return enrich.DataStatus(f)
 }
 
 // News is what hears of a source's files in the chain's words, as a set of files takes it; nil for nil.
@@ -29,5 +23,13 @@ func News(hear func(enrich.DataStatus)) func(hotfiles.FileStatus) {
 	if hear == nil {
 		return nil
 	}
-	return func(f hotfiles.FileStatus) { hear(data(f)) }
+	return func(f hotfiles.FileStatus) { hear(OfFile(f)) }
+}
+
+// OfFile is the status of one file.
+func OfFile(f hotfiles.FileStatus) enrich.DataStatus {
+	return enrich.DataStatus{
+		Path: f.Path, Type: f.Type, Built: f.Built, Loaded: f.Loaded, Records: f.Records, Bytes: f.Bytes,
+		Licence: f.Licence, Attribution: f.Attribution, Error: enrich.Clean(f.Error), Missing: f.Missing,
+	}
 }
