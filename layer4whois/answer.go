@@ -113,7 +113,7 @@ func (c *session) lookup(q *query, d Dialect, a *Access) {
 		c.out = d.AppendComment(c.out, "cut off after "+strconv.Itoa(maxAnswers)+" networks: ask for a smaller one")
 	}
 	if v, miss := verbatim(&c.rec); a.Error == 0 && v == "" && miss == "" {
-		c.out = d.AppendFooter(c.out, c.srv.opt.Footer)
+		c.out = d.AppendFooter(c.out, c.srv.footer(c.since))
 	}
 }
 

@@ -30,6 +30,7 @@ type Options struct {
 	Dialect Dialect       // form of answers where the query names none: Lines
 	Host    string        // how the server calls itself in the greeting of bulk queries and to -q version: whence
 	Footer  []string      // lines at the end of answers in the dialects that have a place for them
+	Credits bool          // and below them what the licences of the loaded data ask to be shown
 	Wait    time.Duration // how long a single query waits for sources that must fetch: not at all. Bulk queries never wait
 
 	FirstLine time.Duration // in which the first line must be complete: 30 s
@@ -74,6 +75,7 @@ type Server struct {
 	ctx         context.Context
 	cancel      context.CancelFunc
 	sessions    sync.Pool
+	credits     *footer // nil where there are none
 	lingering   atomic.Int32
 
 	mu      sync.Mutex
@@ -100,6 +102,9 @@ func New(opt Options) (*Server, error) {
 		return nil, fmt.Errorf("whois: a client of /%d in IPv4, /%d in IPv6: want 0 to 32, 0 to 128", c.Bits4, c.Bits6)
 	}
 	s := &Server{opt: opt, allow: table(opt.Allow), deny: table(opt.Deny), empty: make(chan struct{})}
+	if opt.Credits {
+		s.credits = &footer{chain: opt.Chain, own: opt.Footer}
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.sessions.New = func() any { return newSession(s) }
 	return s, nil
@@ -243,6 +248,14 @@ func (s *Server) leave(c *session) {
 		}
 	}
 	c.prev, c.next = nil, nil
+}
+
+// footer is the lines that end an answer at that time.
+func (s *Server) footer(now time.Time) []string {
+	if s.credits == nil {
+		return s.opt.Footer
+	}
+	return s.credits.at(now)
 }
 
 // describe is what the server says about itself to -q version.

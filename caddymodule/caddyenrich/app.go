@@ -126,11 +126,20 @@ func (a *App) Chain(name string) (*enrich.Chain, error) {
 // Provisioned are all chains by name. They must not be changed.
 func (a *App) Provisioned() map[string]*enrich.Chain { return a.chains }
 
-// Start opens every chain.
+// Start opens every chain, and has the files kept fresh that are to be.
 func (a *App) Start() error {
 	for name, c := range a.chains {
 		if err := c.Open(a.ctx); err != nil {
 			return fmt.Errorf("chain %s: %w", name, err)
+		}
+	}
+	for name, c := range a.chains {
+		for _, l := range c.Links() {
+			for _, k := range UpkeepsOf(l.Source) {
+				if err := k.start(); err != nil {
+					return fmt.Errorf("chain %s: source %s: %w", name, l.Name, err)
+				}
+			}
 		}
 	}
 	return nil

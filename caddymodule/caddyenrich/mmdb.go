@@ -1,8 +1,11 @@
 package caddyenrich
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -30,6 +33,8 @@ type MMDB struct {
 	Cache int64 `json:"cache,omitempty"`
 	// How often the files are looked at where the file system does not notify of changes. Default: 30s.
 	Poll caddy.Duration `json:"poll,omitempty"`
+	// Where files come from, and how they are kept fresh. Default: nothing is downloaded.
+	Updates []*Update `json:"updates,omitempty"`
 
 	held[*mmdb.Source]
 }
@@ -50,10 +55,25 @@ func (m *MMDB) Provision(ctx caddy.Context) error {
 	if len(o.Patterns) == 0 {
 		return errors.New("mmdb: no file is configured")
 	}
-	return m.acquire(ctx, fmt.Sprintf("mmdb %+q", []any{o.Patterns, o.Languages, o.Attribution, o.MaxFile, o.Keep, o.Poll}), func(news func(enrich.DataStatus)) *mmdb.Source {
+	if m.upkeeps, err = newUpkeeps(ctx, m.Updates, m.reader(o)); err != nil {
+		return err
+	}
+	o.Terms = termsOf(m.upkeeps)
+	key := fmt.Sprintf("mmdb %+q", []any{o.Patterns, o.Languages, o.Attribution, o.MaxFile, o.Keep, o.Poll, o.Terms})
+	return m.acquire(ctx, key, func(news func(enrich.DataStatus)) *mmdb.Source {
 		o.News = news
 		return mmdb.New(o)
 	})
+}
+
+// reader is how the source reads what o names.
+func (m *MMDB) reader(o mmdb.Options) reader {
+	isDatabase := func(path string) bool { return filepath.Ext(path) == ".mmdb" }
+	return reader{
+		kind: "mmdb", paths: o.Patterns, extensions: []string{".mmdb"}, limit: cmp.Or(o.MaxFile, mmdb.DefaultMaxFile),
+		reads: func(path string) bool { return matches(o.Patterns, path, isDatabase) },
+		probe: func(ctx context.Context, path string) (enrich.DataStatus, error) { return mmdb.Probe(ctx, path, o) },
+	}
 }
 
 // Warm touches what the next queries will read.
@@ -67,6 +87,7 @@ func (m *MMDB) Warm(subjects []enrich.Subject) { m.engine.Warm(subjects) }
 //		max_file_size <size>
 //		cache         <size>
 //		poll          <duration>
+//		update        <preset>|<url> …
 //	}
 func (m *MMDB) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the source's name
@@ -86,8 +107,12 @@ func (m *MMDB) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = args.Size(d, &m.Cache)
 		case "poll":
 			err = args.Duration(d, &m.Poll)
+		case "update":
+			var u *Update
+			u, err = parseUpdate(d, true)
+			m.Updates = append(m.Updates, u)
 		default:
-			err = d.Errf("mmdb has no option %q; it has languages, attribution, max_file_size, cache and poll", option)
+			err = d.Errf("mmdb has no option %q; it has languages, attribution, max_file_size, cache, poll and update", option)
 		}
 		if err != nil {
 			return err

@@ -1,8 +1,11 @@
 package caddyenrich
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -27,6 +30,8 @@ type Rank struct {
 	MaxFileSize int64 `json:"max_file_size,omitempty"`
 	// How often the files are looked at where the file system does not notify of changes. Default: 30s.
 	Poll caddy.Duration `json:"poll,omitempty"`
+	// Where files come from, and how they are kept fresh. Default: nothing is downloaded.
+	Updates []*Update `json:"updates,omitempty"`
 
 	held[*rank.Source]
 }
@@ -46,10 +51,29 @@ func (m *Rank) Provision(ctx caddy.Context) error {
 	if len(o.Files) == 0 {
 		return errors.New("rank: no file is configured")
 	}
-	return m.acquire(ctx, fmt.Sprintf("rank %+q", []any{o.Files, o.Name, o.Attribution, o.MaxFile, o.Poll}), func(news func(enrich.DataStatus)) *rank.Source {
+	if m.upkeeps, err = newUpkeeps(ctx, m.Updates, m.reader(o)); err != nil {
+		return err
+	}
+	o.Terms = termsOf(m.upkeeps)
+	key := fmt.Sprintf("rank %+q", []any{o.Files, o.Name, o.Attribution, o.MaxFile, o.Poll, o.Terms})
+	return m.acquire(ctx, key, func(news func(enrich.DataStatus)) *rank.Source {
 		o.News = news
 		return rank.New(o)
 	})
+}
+
+// reader is how the source reads what o names. It unpacks files itself, so that what is to be one stays as it comes.
+func (m *Rank) reader(o rank.Options) reader {
+	return reader{
+		kind: "rank", paths: o.Files, extensions: []string{".csv", ".txt", ".tsv"}, limit: cmp.Or(o.MaxFile, rank.DefaultMaxFile),
+		reads:  func(path string) bool { return matches(o.Files, path, func(string) bool { return false }) },
+		packed: func(path string) bool { return filepath.Ext(path) == ".gz" || filepath.Ext(path) == ".zip" },
+		probe: func(ctx context.Context, path string) (enrich.DataStatus, error) {
+			d, err := rank.Probe(ctx, path, o)
+			d.Built = time.Time{} // that is when the file was written, which says nothing of the list in it
+			return d, err
+		},
+	}
 }
 
 // Rank is the position of a name in the lists, for the doors that ask for nothing else.
@@ -65,6 +89,7 @@ func (m *Rank) Loaded() bool { return m.engine.Loaded() }
 //		attribution   <text>
 //		max_file_size <size>
 //		poll          <duration>
+//		update        <preset>|<url> …
 //	}
 func (m *Rank) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the source's name
@@ -82,8 +107,12 @@ func (m *Rank) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = args.Size(d, &m.MaxFileSize)
 		case "poll":
 			err = args.Duration(d, &m.Poll)
+		case "update":
+			var u *Update
+			u, err = parseUpdate(d, true)
+			m.Updates = append(m.Updates, u)
 		default:
-			err = d.Errf("rank has no option %q; it has name, attribution, max_file_size and poll", option)
+			err = d.Errf("rank has no option %q; it has name, attribution, max_file_size, poll and update", option)
 		}
 		if err != nil {
 			return err

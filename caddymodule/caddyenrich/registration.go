@@ -72,17 +72,7 @@ type Registration struct {
 	// How often operators of registries are asked. Default: docs/registration.md has the table.
 	Limits []*RegistrationLimit `json:"limits,omitempty"`
 
-	// Networks that are not of the public Internet and may be connected to nevertheless. Default: none.
-	AllowNetworks []string `json:"allow_networks,omitempty"`
-	// Addresses of this machine to ask from. Default: the system's choice.
-	Sources []string `json:"sources,omitempty"`
-	// Proxies, the first that matches a host is used. Default: none.
-	Proxies []*RegistrationProxy `json:"proxies,omitempty"`
-	// DNS-over-TLS servers that resolve the names of registries: tls://address[:port] and the name on its certificate. Default: the
-	// system's resolver.
-	Bootstrap []*BootstrapResolver `json:"bootstrap,omitempty"`
-	// Files with certificates (PEM) that are trusted beside the system's. Default: none.
-	TrustedCA []string `json:"trusted_ca,omitempty"`
+	Egress
 
 	logger  *zap.Logger
 	store   *caddystore.App
@@ -122,22 +112,6 @@ type RegistrationLimit struct {
 	// How many leading bits of our own address the operator counts by: IPv4 and IPv6. Default: he counts all that we send.
 	IPv4Bits int `json:"ipv4_bits,omitempty"`
 	IPv6Bits int `json:"ipv6_bits,omitempty"`
-}
-
-// RegistrationProxy is a proxy and what it is for.
-type RegistrationProxy struct {
-	// socks5://, socks5h://, http:// or https://, with user and password if it wants them; placeholders are replaced. Required.
-	URL string `json:"url"`
-	// The hosts, or .suffix for all below. Default: every host.
-	Hosts []string `json:"hosts,omitempty"`
-}
-
-// BootstrapResolver is a DNS-over-TLS server.
-type BootstrapResolver struct {
-	// tls://address[:port]. Required.
-	Server string `json:"server"`
-	// The name on its certificate. Default: the address.
-	Name string `json:"name,omitempty"`
 }
 
 // CaddyModule returns the module's registration.

@@ -67,12 +67,6 @@ func (m *Registration) option(d *caddyfile.Dispenser) error {
 		return args.None(d)
 	case "whois_servers":
 		return args.Some(d, &m.WhoisServers)
-	case "allow_networks":
-		return args.Some(d, &m.AllowNetworks)
-	case "source":
-		return args.Some(d, &m.Sources)
-	case "trusted_ca":
-		return args.Some(d, &m.TrustedCA)
 	case "preload":
 		return m.parsePreload(d)
 	case "registries":
@@ -81,25 +75,8 @@ func (m *Registration) option(d *caddyfile.Dispenser) error {
 		return m.parseServer(d)
 	case "limit":
 		return m.parseLimit(d)
-	case "proxy":
-		p := new(RegistrationProxy)
-		if !d.NextArg() {
-			return d.ArgErr()
-		}
-		p.URL, p.Hosts = d.Val(), d.RemainingArgs()
-		m.Proxies = append(m.Proxies, p)
-		return nil
-	case "bootstrap":
-		b := new(BootstrapResolver)
-		if rest := d.RemainingArgs(); len(rest) == 1 {
-			b.Server = rest[0]
-		} else if len(rest) == 2 {
-			b.Server, b.Name = rest[0], rest[1]
-		} else {
-			return d.Err("bootstrap takes a DNS-over-TLS server by address, as in: bootstrap tls://1.1.1.1 cloudflare-dns.com")
-		}
-		m.Bootstrap = append(m.Bootstrap, b)
-		return nil
+	case "allow_networks", "source", "trusted_ca", "proxy", "bootstrap":
+		return m.Egress.option(d)
 	default:
 		return d.Errf("registration has no option %q; it has wait, timeout, queue, cache_ttl, negative_ttl, stale_ttl, sweep, memory, "+
 			"raw, preload, registries, rdap, whois, unsupported, refer, registrar, whois_cleartext, whois_servers, limit, allow_networks, "+

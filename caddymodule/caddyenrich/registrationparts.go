@@ -2,12 +2,9 @@ package caddyenrich
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -38,13 +35,12 @@ type parts struct {
 	egress    egress.Options
 	manners   manners.Options
 	bootstrap bootstrap.Options
-	roots     *x509.CertPool
 }
 
 // read makes the parts, with an error for what the operator must mend.
 func (m *Registration) read() (*parts, error) {
 	p := new(parts)
-	for _, step := range []func(*parts) error{m.readRegistries, m.readServers, m.readLimits, m.readNetwork, m.readResolver, m.readRoots} {
+	for _, step := range []func(*parts) error{m.readRegistries, m.readServers, m.readLimits, m.readNetwork} {
 		if err := step(p); err != nil {
 			return nil, err
 		}
@@ -137,88 +133,22 @@ func (m *Registration) readLimits(p *parts) error {
 	return nil
 }
 
-func (m *Registration) readNetwork(p *parts) error {
-	repl := caddy.NewReplacer()
-	for _, n := range m.AllowNetworks {
-		prefix, err := netip.ParsePrefix(n)
-		if a, addrErr := netip.ParseAddr(n); addrErr == nil {
-			prefix, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil {
-			return fmt.Errorf("allow_networks: %w", err)
-		}
-		p.egress.Allow = append(p.egress.Allow, prefix)
+func (m *Registration) readNetwork(p *parts) (err error) {
+	trusted := p.egress.Trusted
+	if p.egress, err = m.Egress.read(); err != nil {
+		return err
 	}
-	for _, s := range m.Sources {
-		a, err := netip.ParseAddr(s)
-		if err != nil {
-			return fmt.Errorf("source: %w", err)
-		}
-		p.egress.Sources = append(p.egress.Sources, a)
-	}
-	p.manners.Sources = p.egress.Sources
-	for _, x := range m.Proxies {
-		raw, err := repl.ReplaceOrErr(x.URL, true, true)
-		if err != nil {
-			return fmt.Errorf("proxy: %w", err)
-		}
-		proxy, err := egress.ParseProxy(raw, x.Hosts...)
-		if err != nil {
-			return fmt.Errorf("proxy: %w", err)
-		}
-		p.egress.Proxies = append(p.egress.Proxies, proxy)
-	}
-	return nil
-}
-
-func (m *Registration) readResolver(p *parts) error {
-	var servers []egress.DoTServer
-	for _, b := range m.Bootstrap {
-		host, ok := strings.CutPrefix(b.Server, "tls://")
-		at, err := netip.ParseAddrPort(host)
-		if a, addrErr := netip.ParseAddr(strings.Trim(host, "[]")); addrErr == nil {
-			at, err = netip.AddrPortFrom(a, 853), nil
-		}
-		if err != nil || !ok {
-			return fmt.Errorf("bootstrap %q: want tls://address or tls://address:port, as in tls://1.1.1.1 cloudflare-dns.com", b.Server)
-		}
-		servers = append(servers, egress.DoTServer{Addr: at, Name: b.Name})
-	}
-	if len(servers) > 0 {
-		p.egress.Lookup = egress.NewDoTResolver(p.roots, servers...)
-	}
-	return nil
-}
-
-func (m *Registration) readRoots(p *parts) error {
-	if len(m.TrustedCA) == 0 {
-		return nil
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	for _, file := range m.TrustedCA {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("trusted_ca: %w", err)
-		}
-		if !roots.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("trusted_ca: %s has no certificate in PEM form", file)
-		}
-	}
-	p.roots = roots
+	p.egress.Trusted, p.manners.Sources = trusted, p.egress.Sources
 	return nil
 }
 
 // source makes the engine.
 func (p *parts) source(m *Registration, cache store.Cache, log *zap.Logger, news func(enrich.DataStatus)) (*registration.Source, error) {
-	p.egress.Roots = p.roots
 	dialer, err := egress.New(p.egress)
 	if err != nil {
 		return nil, err
 	}
-	client := rdap.NewHTTPClient(dialer.DialContext, p.roots)
+	client := rdap.NewHTTPClient(dialer.DialContext, p.egress.Roots)
 	p.bootstrap.HTTP, p.bootstrap.Cache, p.bootstrap.Logger, p.bootstrap.News = client, cache, log, news
 	o := registration.Options{
 		Bootstrap: bootstrap.New(p.bootstrap), Manners: courtesy, RDAP: &rdap.Client{HTTP: client},

@@ -63,6 +63,7 @@ type held[E engine] struct {
 	events   *events.Emitter
 	withdraw []func()
 	release  sync.Once
+	upkeeps  []*Upkeep
 }
 
 // acquire takes the engine of that key from the pool, or has make make it, which is given what hears of its data. Nothing is opened
@@ -100,8 +101,22 @@ func news(source string, to *events.Newest) func(enrich.DataStatus) {
 // Add is the engine's.
 func (h *held[E]) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict { return h.engine.Add(q, r) }
 
-// Status is the engine's.
-func (h *held[E]) Status() enrich.Status { return h.engine.Status() }
+// Status is the engine's, with how its files are kept fresh.
+func (h *held[E]) Status() enrich.Status {
+	st := h.engine.Status()
+	report(&st, h.upkeeps)
+	return st
+}
+
+// Upkeeps are the files that are kept fresh.
+func (h *held[E]) Upkeeps() []*Upkeep { return h.upkeeps }
+
+// RefreshNow asks for newer data now, and has the engine look at its files.
+func (h *held[E]) RefreshNow(ctx context.Context) error {
+	err := refreshUpkeeps(ctx, h.upkeeps)
+	h.engine.Refresh()
+	return err
+}
 
 // RefreshNow is the engine's.
 func (h *held[E]) RefreshNow(ctx context.Context) error { return h.engine.RefreshNow(ctx) }
@@ -120,6 +135,9 @@ func (h *held[E]) Close() (err error) {
 		return nil
 	}
 	h.release.Do(func() {
+		for _, k := range h.upkeeps {
+			_ = k.stop()
+		}
 		for _, withdraw := range h.withdraw {
 			withdraw()
 		}

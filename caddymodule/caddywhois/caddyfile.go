@@ -31,7 +31,7 @@ func init() { httpcaddyfile.RegisterGlobalOption("whois", parseGlobalOption) }
 //		}
 //		allow  <network…>
 //		deny   <network…>
-//		footer <line>
+//		footer <line>|attribution
 //		log_bulk_lines
 //		listener_wrappers {
 //			<wrapper> …
@@ -84,7 +84,16 @@ func (s *Server) parseOption(d *caddyfile.Dispenser, option string) error {
 	case "deny":
 		return args.Some(d, &s.Deny)
 	case "footer":
-		return args.Some(d, &s.Footer)
+		var lines []string
+		if err := args.Some(d, &lines); err != nil {
+			return err
+		}
+		if len(lines) == 1 && lines[0] == "attribution" {
+			s.FooterAttribution = true
+			return nil
+		}
+		s.Footer = append(s.Footer, lines...)
+		return nil
 	case "enrich":
 		return args.One(d, &s.Enrich)
 	case "dialect":

@@ -15,7 +15,7 @@ import (
 // options are the configured settings as the engine takes them; zero is its default.
 func (s *Server) options() (o layer4whois.Options, err error) {
 	o = layer4whois.Options{
-		Chain: s.chain, Wait: 2 * time.Second, Footer: s.Footer,
+		Chain: s.chain, Wait: 2 * time.Second, Footer: s.Footer, Credits: s.FooterAttribution,
 		FirstLine: time.Duration(s.Timeouts.Query), Idle: time.Duration(s.Timeouts.Idle),
 		Write: time.Duration(s.Timeouts.Write), Total: time.Duration(s.Timeouts.Total),
 		MaxConns: s.MaxConnections, MaxConnsPerClient: s.MaxConnectionsPerClient,

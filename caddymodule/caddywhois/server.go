@@ -45,6 +45,8 @@ type Server struct {
 	Deny []string `json:"deny,omitempty"`
 	// Lines that end every answer in the dialects lines and aligned, such as an attribution. Default: none.
 	Footer []string `json:"footer,omitempty"`
+	// End those answers with what the licences of the data ask to be shown which are loaded, too. Default: false.
+	FooterAttribution bool `json:"footer_attribution,omitempty"`
 	// Write an access line for each line of a bulk connection too. Default: one for the connection.
 	LogBulkLines bool `json:"log_bulk_lines,omitempty"`
 	// Wrappers around the listeners, such as proxy_protocol. Default: none.
