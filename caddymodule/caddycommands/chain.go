@@ -64,10 +64,15 @@ func (t *target) fileSources() (json.RawMessage, error) {
 	if config.Apps.Enrich == nil {
 		return json.RawMessage("{}"), nil
 	}
-	for _, chain := range config.Apps.Enrich.Chains {
-		chain.SourcesRaw = slices.DeleteFunc(chain.SourcesRaw, func(raw json.RawMessage) bool { return !needsFilesOnly(raw) })
+	return withFilesOnly(config.Apps.Enrich)
+}
+
+// withFilesOnly is the app without the sources that need more than files.
+func withFilesOnly(app *caddyenrich.App) (json.RawMessage, error) {
+	for _, chain := range app.Chains {
+		chain.SourcesRaw = slices.DeleteFunc(slices.Clone(chain.SourcesRaw), func(raw json.RawMessage) bool { return !needsFilesOnly(raw) })
 	}
-	return json.Marshal(config.Apps.Enrich)
+	return json.Marshal(app)
 }
 
 // needsFilesOnly tells a source by its module: one that fetches asks other servers, and sightings are in the store. A source that is

@@ -23,9 +23,9 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "whence",
-		Short: "What Whence knows and remembers: look up, see how it is, preload, import, export",
+		Short: "What Whence knows and remembers: look up, see how it is, keep data fresh, preload, import, export",
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(lookupCommand(), statusCommand(), preloadCommand(), importCommand(), exportCommand())
+			cmd.AddCommand(lookupCommand(), statusCommand(), dataCommand(), preloadCommand(), importCommand(), exportCommand())
 		},
 	})
 }

@@ -1,6 +1,7 @@
 package caddyenrich
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -67,6 +68,23 @@ func (m *Registration) readRegistries(p *parts) error {
 		p.egress.Trusted = append(p.egress.Trusted, u.Hostname())
 	}
 	return nil
+}
+
+// RegistryFiles are the files that say which registry answers for what, none where none are fetched. The store has what they said
+// last.
+func (m *Registration) RegistryFiles() (all []*enrich.Update) {
+	p := new(parts)
+	if m.readRegistries(p) != nil || p.bootstrap.URL == "" {
+		return nil
+	}
+	from, every := p.bootstrap.URL, cmp.Or(p.bootstrap.Every, bootstrap.DefaultEvery)
+	if u, err := url.Parse(from); err == nil {
+		from = u.Hostname()
+	}
+	for _, name := range bootstrap.Files() {
+		all = append(all, &enrich.Update{From: from, URL: p.bootstrap.URL + name, Every: int64(every.Seconds())})
+	}
+	return all
 }
 
 func (m *Registration) readServers(p *parts) error {

@@ -2,6 +2,7 @@ package caddyenrich
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 
@@ -104,22 +105,17 @@ func (h *held[E]) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict { return
 // Status is the engine's, with how its files are kept fresh.
 func (h *held[E]) Status() enrich.Status {
 	st := h.engine.Status()
-	report(&st, h.upkeeps)
+	addUpkeeps(&st, h.upkeeps)
 	return st
 }
 
 // Upkeeps are the files that are kept fresh.
 func (h *held[E]) Upkeeps() []*Upkeep { return h.upkeeps }
 
-// RefreshNow asks for newer data now, and has the engine look at its files.
+// RefreshNow asks for newer data where the source says where its files come from, and has the engine read its files.
 func (h *held[E]) RefreshNow(ctx context.Context) error {
-	err := refreshUpkeeps(ctx, h.upkeeps)
-	h.engine.Refresh()
-	return err
+	return errors.Join(refreshUpkeeps(ctx, h.upkeeps), h.engine.RefreshNow(ctx))
 }
-
-// RefreshNow is the engine's.
-func (h *held[E]) RefreshNow(ctx context.Context) error { return h.engine.RefreshNow(ctx) }
 
 // Open opens the engine if no configuration has, and has it log as this one says.
 func (h *held[E]) Open(context.Context) error {

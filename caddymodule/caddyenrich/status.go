@@ -45,6 +45,9 @@ func problemsOf(where string, s *enrich.Status, q status.Query) (list []status.P
 		case d.Error != "":
 			add(status.Error, d.Path+": "+d.Error)
 		}
+		if d.Update != nil && d.Update.Error != "" {
+			add(status.Warning, fmt.Sprintf("%s: not updated from %s: %s", d.Path, d.Update.From, d.Update.Error))
+		}
 		if age := q.Now.Sub(d.Built); q.MaxAge > 0 && !d.Built.IsZero() && age > q.MaxAge && d.Path != "" {
 			add(status.Error, fmt.Sprintf("%s: made %s, %d days ago", filepath.Base(d.Path), d.Built.UTC().Format(time.DateOnly), int(age.Hours()/24)))
 		}

@@ -83,7 +83,10 @@ func (u *Update) settings(kind string) (o update.Options, terms licence.Terms, e
 	o.Origin.Sum, o.Origin.Member = cmp.Or(u.SHA256, o.Origin.Sum), u.Member
 	o.Origin.Token, o.Origin.User, o.Origin.Password, o.Origin.Header = u.Token, u.User, u.Password, u.Headers
 	o.Every, o.Timeout, o.Limit, o.Expand = time.Duration(u.Every), time.Duration(u.Timeout), u.MaxSize, expand
-	o.Client, err = u.client(o.Origin)
+	if err := o.Origin.Check(); err != nil {
+		return o, terms, err
+	}
+	o.Client, err = u.client(name == "", o.Origin)
 	return o, terms, err
 }
 
@@ -120,12 +123,12 @@ func (u *Update) checkAuth(auth update.Auth) error {
 }
 
 // client downloads. The hosts that the operator wrote may be anywhere, those of presets and of redirections in public only.
-func (u *Update) client(from update.Origin) (*fetch.Client, error) {
+func (u *Update) client(trust bool, from update.Origin) (*fetch.Client, error) {
 	o, err := u.Egress.read()
 	if err != nil {
 		return nil, err
 	}
-	if from.Name == "" {
+	if trust {
 		o.Trusted = from.Hosts()
 	}
 	dialer, err := egress.New(o)

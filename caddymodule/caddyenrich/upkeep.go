@@ -255,8 +255,8 @@ func UpkeepsOf(source enrich.Source) []*Upkeep {
 	return nil
 }
 
-// report enters upkeeps into a source's status.
-func report(st *enrich.Status, ks []*Upkeep) {
+// addUpkeeps enters upkeeps into a source's status.
+func addUpkeeps(st *enrich.Status, ks []*Upkeep) {
 	if len(ks) > 0 {
 		st.Data = slices.Clone(st.Data)
 	}
@@ -264,7 +264,7 @@ func report(st *enrich.Status, ks []*Upkeep) {
 		i := slices.IndexFunc(st.Data, func(d enrich.DataStatus) bool { return d.Path == k.File })
 		if i < 0 {
 			i = len(st.Data)
-			st.Data = append(st.Data, enrich.DataStatus{Path: k.File, Error: "not there yet; it is downloaded"})
+			st.Data = append(st.Data, enrich.DataStatus{Path: k.File, Error: "not there yet; it is downloaded", Missing: true})
 		}
 		s := k.Status()
 		st.Data[i].Update = &enrich.Update{

@@ -38,8 +38,8 @@ type Origin struct {
 	Least int
 }
 
-// check is an error for what the operator must mend. It fills in the name.
-func (o *Origin) check() error {
+// Check is an error for what the operator must mend. It fills in the name.
+func (o *Origin) Check() error {
 	u, err := parseOrigin(o.URL)
 	if err != nil {
 		return err

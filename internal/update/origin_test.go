@@ -38,7 +38,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 	for _, ok := range []Origin{{URL: "http://127.0.0.1:1/x", Token: "t"}, {URL: "http://[::1]/x", Token: "t"}, {URL: "http://example.org/x"},
 		{URL: "https://example.org/{env.PATH}?t={token}", Token: "t"}} {
-		if err := ok.check(); err != nil {
+		if err := ok.Check(); err != nil {
 			t.Errorf("%s: %v", ok.URL, err)
 		}
 	}
@@ -90,7 +90,7 @@ func TestPresets(t *testing.T) {
 		if p.Auth != NoAuth {
 			o.Token, o.User = "token", "user"
 		}
-		if err := o.check(); err != nil || !strings.HasPrefix(o.URL, "https:") || p.About == "" || p.Licence == "" || p.Every == 0 {
+		if err := o.Check(); err != nil || !strings.HasPrefix(o.URL, "https:") || p.About == "" || p.Licence == "" || p.Every == 0 {
 			t.Errorf("%+v: %v", p, err)
 		}
 		wants := strings.Contains(o.URL, "{token}")

@@ -52,7 +52,7 @@ var presets = []Preset{
 		},
 		Auth: TokenNeeded, Every: day, Terms: licence.IPinfo,
 	},
-	iplocate("asn", "AS numbers, names and domains"),
+	iplocate("asn", "AS numbers and names"),
 	iplocate("country", "countries and continents"),
 	ipLocationDB("iptoasn_asn", "iptoasn-asn", "AS numbers and names, of iptoasn.com", licence.IPtoASN),
 	ipLocationDB("iptoasn_country", "iptoasn-country", "countries of the AS, of iptoasn.com", licence.IPtoASN),

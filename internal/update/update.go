@@ -108,7 +108,7 @@ func New(o Options) (*Updater, error) {
 	if !filepath.IsAbs(o.File) || o.Probe == nil || o.Client == nil {
 		return nil, errors.New("update: no absolute path, no probe or no client")
 	}
-	if err := o.Origin.check(); err != nil {
+	if err := o.Origin.Check(); err != nil {
 		return nil, err
 	}
 	if o.Every <= 0 {

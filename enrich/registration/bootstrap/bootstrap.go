@@ -6,6 +6,7 @@ package bootstrap
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,9 @@ type Override struct {
 
 // DefaultEvery is how long a file of RFC 9224 is taken for current.
 const DefaultEvery = 24 * time.Hour
+
+// Files are the names of the files of RFC 9224 that are fetched.
+func Files() []string { return slices.Clone(files[:]) }
 
 // Options are the settings of a Bootstrap. The zero value knows nobody.
 type Options struct {
