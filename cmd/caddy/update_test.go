@@ -120,8 +120,8 @@ func TestUpdate(t *testing.T) {
 	p := newPublisher(t, s)
 	first, second := database(t, "dbip-country-lite.mmdb"), database(t, "asn-country-ipv4only.mmdb")
 	p.offer(first)
-	config := func(footer string) string {
-		return globals(p.options("1s") + "\twhois {\n\t\tbind 127.0.0.1:0\n\t\tfooter \"% " + footer + "\"\n\t\tfooter attribution\n\t}")
+	config := func(footer string) string { // with debug, as what is logged then may show no token either
+		return globals("\tdebug\n" + p.options("1s") + "\twhois {\n\t\tbind 127.0.0.1:0\n\t\tfooter \"% " + footer + "\"\n\t\tfooter attribution\n\t}")
 	}
 	s.start(config("one"))
 	address := s.whois(0)
@@ -157,6 +157,7 @@ func TestUpdate(t *testing.T) {
 	s.log.wait(t, 1, "data not updated", "refused: this is no MMDB file")
 	p.offer(first)
 	s.log.wait(t, 1, "data not updated", "refused: it was built 2020-03-0")
+	s.log.wait(t, 2, `"whence_source_refused"`, `"last_good_serves":true`)
 	if !has("country_code: US\r\n")() {
 		t.Errorf("after what was refused: %s", ask(t, address, "8.8.8.8"))
 	}
