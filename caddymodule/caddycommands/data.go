@@ -38,6 +38,7 @@ func (f *dataFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file")
 	cmd.Flags().StringVarP(&f.adapter, "adapter", "a", "", "adapter for the configuration file")
 	cmd.Flags().StringVar(&f.format, "format", "text", "text, json or csv")
+	oneOf(cmd, "format", "text", "json", "csv")
 }
 
 // dataFile is a file that a source reads.
@@ -58,6 +59,9 @@ type dataSources struct {
 
 // sources provisions the sources of the configuration that have files. Nothing runs in the background, and nothing is asked.
 func (f *dataFlags) sources() (*dataSources, error) {
+	if err := quiet(); err != nil {
+		return nil, err
+	}
 	b, _, _, err := caddycmd.LoadConfig(f.config, f.adapter)
 	if err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func (f *dataFlags) list(args []string) error {
 		return err
 	}
 	now := time.Now()
-	t := table{head: []string{"file", "source", "type", "built", "age", "records", "size", "licence", "from", "next", "attribution", "error"}, all: files}
+	t := dataTable{head: []string{"file", "source", "type", "built", "age", "records", "size", "licence", "from", "next", "attribution", "error"}, all: files}
 	for _, d := range files {
 		records := ""
 		if d.Records > 0 {
@@ -153,7 +153,7 @@ func listPresets(format string) error {
 		return err
 	}
 	var rows []presetRow
-	t := table{head: []string{"preset", "source", "what", "wants", "licence", "url", "attribution"}}
+	t := dataTable{head: []string{"preset", "source", "what", "wants", "licence", "url", "attribution"}}
 	for _, p := range update.Presets() {
 		r := presetRow{p.Name, p.Kind, p.About, string(p.Auth), int64(p.Every.Seconds()), p.Licence, p.Attribution, p.Origin.Shown(), p.Origin.Sum != ""}
 		rows = append(rows, r)

@@ -79,7 +79,7 @@ func (f *dataFlags) update(args []string, force bool) error {
 		}
 		results = append(results, r)
 	}
-	t := table{head: []string{"file", "from", "outcome", "size", "error"}, all: results}
+	t := dataTable{head: []string{"file", "from", "outcome", "size", "error"}, all: results}
 	for _, r := range results {
 		t.add(shortPath(r.File), r.From, string(r.Outcome), sizeOf(r.Bytes), r.Error)
 	}

@@ -63,7 +63,7 @@ func (f *dataFlags) verify(args []string) error {
 	}
 	var verdicts []verdict
 	var bad []error
-	t := table{head: []string{"file", "source", "state", "records", "checksum", "why"}}
+	t := dataTable{head: []string{"file", "source", "state", "records", "checksum", "why"}}
 	for _, d := range files {
 		if d.Path == "" {
 			continue // compiled in
@@ -105,7 +105,7 @@ func (f *dataFile) judge(ctx context.Context, named bool) verdict {
 		v.State, v.Why, v.fails = state, enrich.Clean(why), state == "bad" || named || f.upkeep != nil
 		return v
 	}
-	if _, err := os.Stat(f.Path); err != nil {
+	if f.Missing {
 		return fail("missing", f.Error)
 	}
 	if f.Error != "" {

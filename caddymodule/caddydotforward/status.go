@@ -81,8 +81,7 @@ func statusOf(s cache.Stats) cacheStatus {
 func listsOf(handler string, s hotfiles.Status) listStatus {
 	l := listStatus{Handler: handler, Records: s.Records}
 	for _, f := range s.Files {
-		f.Error = enrich.Clean(f.Error)
-		l.Data = append(l.Data, enrich.DataStatus(f))
+		l.Data = append(l.Data, enrich.DataStatusOf(f))
 	}
 	return l
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -233,6 +234,16 @@ func TestUpdateOnce(t *testing.T) {
 	out, err := s.command("whence", "data", "update", "--config", "Caddyfile", "--adapter", "caddyfile").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "unchanged") || p.count() != 1 {
 		t.Errorf("%d downloads; by hand: %v\n%s", p.count(), err, out)
+	}
+	// Told to refresh, the server asks now, though it is not due before tomorrow.
+	p.offer(database(t, "asn-country-ipv4only.mmdb"))
+	resp, err := s.http.Post("http://localhost/whence/refresh/mmdb", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK || !strings.Contains(string(b), "country ipv4") || p.count() != 2 {
+		t.Errorf("%d downloads after a refresh: %s: %s", p.count(), resp.Status, b)
 	}
 }
 

@@ -72,7 +72,7 @@ func Probe(_ context.Context, f File, path string) (enrich.DataStatus, error) {
 	if err != nil {
 		return enrich.DataStatus{}, err
 	}
-	s := hotstatus.OfFile(describe(l))
+	s := enrich.DataStatusOf(describe(l))
 	s.Path = path
 	return s, nil
 }

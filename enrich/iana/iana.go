@@ -6,6 +6,7 @@ package iana
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -141,10 +142,10 @@ func (s *Source) Refresh() {
 }
 
 // RefreshNow is Refresh that reads also the files that look as they did. Its error says of each that does not serve as it is now, or
-// that is missing, why.
+// that is missing, why; without a folder there is nothing to read.
 func (s *Source) RefreshNow(context.Context) error {
 	if s.files == nil {
-		return nil
+		return errors.New("what is compiled in has nothing to refresh")
 	}
 	return s.files.Reread()
 }

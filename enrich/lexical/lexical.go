@@ -158,7 +158,7 @@ func (s *Source) Close() error { return s.files.Close() }
 func (s *Source) Status() enrich.Status {
 	st := hotstatus.Of("lexical", s.files.Status())
 	if !s.replaced() {
-		d := hotstatus.OfFile(describe(&file{table: defaultTable()}))
+		d := enrich.DataStatusOf(describe(&file{table: defaultTable()}))
 		st.Records += d.Records
 		st.Data = slices.Insert(st.Data, 0, d)
 	}

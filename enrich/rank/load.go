@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/enrich/internal/hotstatus"
 	"github.com/whence-project/whence/internal/hotfiles"
 	"github.com/whence-project/whence/internal/licence"
 )
@@ -35,7 +34,7 @@ func Probe(ctx context.Context, path string, o Options) (enrich.DataStatus, erro
 	if err != nil {
 		return enrich.DataStatus{}, err
 	}
-	s := hotstatus.OfFile(describe(l))
+	s := enrich.DataStatusOf(describe(l))
 	s.Path = path
 	return s, nil
 }

@@ -13,7 +13,7 @@ func Of(kind string, s hotfiles.Status) enrich.Status {
 		Kind: kind, Generation: s.Generation, Records: s.Records, LastError: enrich.Clean(s.LastError), ErrorTime: s.ErrorTime,
 	}
 	for _, f := range s.Files {
-		st.Data = append(st.Data, OfFile(f))
+		st.Data = append(st.Data, enrich.DataStatusOf(f))
 	}
 	return st
 }
@@ -23,13 +23,5 @@ func News(hear func(enrich.DataStatus)) func(hotfiles.FileStatus) {
 	if hear == nil {
 		return nil
 	}
-	return func(f hotfiles.FileStatus) { hear(OfFile(f)) }
-}
-
-// OfFile is the status of one file.
-func OfFile(f hotfiles.FileStatus) enrich.DataStatus {
-	return enrich.DataStatus{
-		Path: f.Path, Type: f.Type, Built: f.Built, Loaded: f.Loaded, Records: f.Records, Bytes: f.Bytes,
-		Licence: f.Licence, Attribution: f.Attribution, Error: enrich.Clean(f.Error), Missing: f.Missing,
-	}
+	return func(f hotfiles.FileStatus) { hear(enrich.DataStatusOf(f)) }
 }

@@ -11,19 +11,19 @@ import (
 	"github.com/whence-project/whence/enrich"
 )
 
-// table is what a command shows: rows for people, and all there is for programs.
-type table struct {
+// dataTable is what a command shows: rows for people, and all there is for programs.
+type dataTable struct {
 	head []string
 	rows [][]string
 	csv  func() [][]string // nil: rows
 	all  any               // as JSON
 }
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *dataTable) add(cells ...string) { t.rows = append(t.rows, cells) }
 
 // printerOf prints a table in that form.
-func printerOf(format string) (func(table, io.Writer) error, error) {
-	p, ok := map[string]func(table, io.Writer) error{"text": table.text, "json": table.json, "csv": table.commas}[format]
+func printerOf(format string) (func(dataTable, io.Writer) error, error) {
+	p, ok := map[string]func(dataTable, io.Writer) error{"text": dataTable.text, "json": dataTable.json, "csv": dataTable.commas}[format]
 	if !ok {
 		return nil, fmt.Errorf("format %q; there are text, json and csv", format)
 	}
@@ -31,7 +31,7 @@ func printerOf(format string) (func(table, io.Writer) error, error) {
 }
 
 // text writes columns that have something in one of the rows.
-func (t table) text(w io.Writer) error {
+func (t dataTable) text(w io.Writer) error {
 	used := make([]bool, len(t.head))
 	for _, row := range t.rows {
 		for i, cell := range row {
@@ -64,14 +64,14 @@ func (t table) text(w io.Writer) error {
 	return nil
 }
 
-func (t table) json(w io.Writer) error {
+func (t dataTable) json(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(t.all)
 }
 
-func (t table) commas(w io.Writer) error {
+func (t dataTable) commas(w io.Writer) error {
 	c := csv.NewWriter(w)
 	rows := t.rows
 	if t.csv != nil {
