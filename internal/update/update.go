@@ -158,11 +158,15 @@ type Status struct {
 // Status says how the updates are. It does not wait for a check that is under way.
 func (u *Updater) Status() Status {
 	u.mu.Lock()
+	loaded := u.loaded
+	u.mu.Unlock()
+	var s *state
+	if !loaded {
+		s = readState(u.file())
+	}
+	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !u.loaded {
-		u.mu.Unlock()
-		s := readState(u.file())
-		u.mu.Lock()
+	if s != nil && !u.loaded {
 		u.take(s)
 	}
 	return u.status
