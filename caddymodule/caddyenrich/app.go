@@ -31,6 +31,7 @@ type App struct {
 	chains map[string]*enrich.Chain
 	ctx    caddy.Context
 	logger *zap.Logger
+	end    func() // withdraws the app from those that run; nil before Start
 }
 
 // Chain is a list of sources.
@@ -142,6 +143,7 @@ func (a *App) Start() error {
 			}
 		}
 	}
+	a.begin()
 	return nil
 }
 
@@ -150,6 +152,9 @@ func (a *App) Stop() error { return nil }
 
 // Cleanup closes the chains. Queries still running go on with the data they have.
 func (a *App) Cleanup() error {
+	if a.end != nil {
+		a.end()
+	}
 	for name, c := range a.chains {
 		if err := c.Close(); err != nil {
 			a.logger.Error("closing chain", zap.String("chain", name), zap.Error(err))
