@@ -8,6 +8,8 @@ import (
 	_ "github.com/whence-project/whence/caddymodule/caddydomainstats"
 	_ "github.com/whence-project/whence/caddymodule/caddydotforward"
 	_ "github.com/whence-project/whence/caddymodule/caddyenrich"
+	_ "github.com/whence-project/whence/caddymodule/caddyenrichhttp"
+	_ "github.com/whence-project/whence/caddymodule/caddyenrichlog"
 	_ "github.com/whence-project/whence/caddymodule/caddynotify"
 	_ "github.com/whence-project/whence/caddymodule/caddystore"
 	_ "github.com/whence-project/whence/caddymodule/caddywhois"

@@ -8,7 +8,7 @@ import (
 	"github.com/whence-project/whence/internal/newest"
 )
 
-// running are the apps that have started and are not cleaned up; the newest answers.
+// running are the apps that have started and are not cleaned up. The newest answers.
 var running struct {
 	mu    sync.Mutex // one change at a time
 	stack newest.Stack[*App]
@@ -36,16 +36,16 @@ func newestRuns() {
 	}
 }
 
-// Running is a chain of the configuration that started last, "" for the default one; nil where none runs or it has no chain of that
-// name. It is for what Caddy provisions before any app, the modules of its logs: they may ask at any time, also while a
+// Running is a chain of the configuration that started last, "" for the default one; nil where that has none of the name, and where
+// none runs. It is for what Caddy provisions before any app, the modules of its logs: they may ask at any time, also while a
 // configuration is being loaded, as nothing is locked.
-func Running(name string) *enrich.Chain {
+func Running(name string) (chain *enrich.Chain, runs bool) {
 	a := running.app.Load()
 	if a == nil {
-		return nil
+		return nil, false
 	}
 	if name == "" {
 		name = DefaultChain
 	}
-	return a.chains[name]
+	return a.chains[name], true
 }
