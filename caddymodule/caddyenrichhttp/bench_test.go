@@ -24,8 +24,9 @@ func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
 
 // serving gives requests of one client to a site, as they come over a connection that stays.
-func serving(s *caddyhttp.Server, client string) func() {
+func serving(s *caddyhttp.Server, client string, version int) func() {
 	r := from(client, "/")
+	r.ProtoMajor = version
 	r = r.WithContext(withConnection(context.Background(), nil))
 	header := make(http.Header)
 	serve := func() {
@@ -45,8 +46,8 @@ func realSite(t testing.TB, body string) *caddyhttp.Server {
 // TestAllocations holds that two fields cost a request nothing that Caddy's own placeholders do not: it allocates one value for each of
 // these, which on a connection that stays is not even needed.
 func TestAllocations(t *testing.T) {
-	plain := testing.AllocsPerRun(1000, serving(realSite(t, plainSite), "8.8.8.8"))
-	enriched := testing.AllocsPerRun(1000, serving(realSite(t, twoFields), "8.8.8.8"))
+	plain := testing.AllocsPerRun(1000, serving(realSite(t, plainSite), "8.8.8.8", 1))
+	enriched := testing.AllocsPerRun(1000, serving(realSite(t, twoFields), "8.8.8.8", 1))
 	t.Logf("%.0f allocations without, %.0f with", plain, enriched)
 	if enriched > plain {
 		t.Errorf("%.0f allocations a request with two fields, %.0f without", enriched, plain)
@@ -54,9 +55,12 @@ func TestAllocations(t *testing.T) {
 }
 
 func BenchmarkRequest(b *testing.B) {
-	for _, bm := range []struct{ name, body string }{{"plain", plainSite}, {"idle", "enrich\n" + plainSite}, {"two", twoFields}} {
+	for _, bm := range []struct {
+		name, body string
+		version    int
+	}{{"constant", "respond ok", 1}, {"plain", plainSite, 1}, {"idle", "enrich\nrespond ok", 1}, {"two", twoFields, 1}, {"two, HTTP 2", twoFields, 2}} {
 		b.Run(bm.name, func(b *testing.B) {
-			serve := serving(realSite(b, bm.body), "8.8.8.8")
+			serve := serving(realSite(b, bm.body), "8.8.8.8", bm.version)
 			b.ReportAllocs()
 			for b.Loop() {
 				serve()

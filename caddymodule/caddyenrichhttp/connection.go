@@ -58,6 +58,8 @@ func newRequest(ctx context.Context, r *http.Request) *request {
 func makeRequest() *request {
 	q := new(request)
 	q.placeholder = q.get
+	q.oneAnswer[0] = &q.first
+	q.views, q.answers = q.oneView[:0], q.oneAnswer[:0]
 	return q
 }
 

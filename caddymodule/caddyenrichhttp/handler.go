@@ -147,7 +147,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	q := requestOf(r)
 	v := q.add(h, r)
 	if h.Observe != "" {
-		h.observe(q.subject(v), time.Now())
+		q.mu.Lock()
+		s := q.subject(v)
+		q.mu.Unlock()
+		h.observe(s, time.Now())
 	}
 	if len(h.headerPicks) > 0 {
 		q.setHeaders(v, r)

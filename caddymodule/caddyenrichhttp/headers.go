@@ -35,9 +35,9 @@ func headersOf(as string, fields []string) (hs []header, err error) {
 
 // setHeaders sets the headers of what is known, after those of that kind that the client sent are gone.
 func (q *request) setHeaders(v view, r *http.Request) {
-	s := q.subject(v)
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	s := q.subject(v)
 	if !q.stripped {
 		q.stripped = true
 		strip(r)

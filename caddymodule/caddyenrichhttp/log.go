@@ -29,9 +29,9 @@ type logged struct {
 
 // MarshalLogObject writes the fields that are known.
 func (l *logged) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	s := l.q.subject(l.v)
 	l.q.mu.Lock()
 	defer l.q.mu.Unlock()
+	s := l.q.subject(l.v)
 	for _, p := range l.v.h.logPicks {
 		if r := l.q.ask(l.v.h.door, s, p.Want(), l.v); r != nil {
 			logfields.Add(enc, p.Name(), p, r)

@@ -119,14 +119,11 @@ func (c *Condition) holds(q *request, repl *caddy.Replacer) bool {
 			values[i] = c.normal(repl.ReplaceAll(v, ""))
 		}
 	}
-	var s enrich.Subject
-	if c.Of != "" {
-		s = q.valueOf(c.Of, &viewState{repl: repl})
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if c.Of == "" {
-		s = q.clientSubject()
+	s := q.clientSubject()
+	if c.Of != "" {
+		s = q.valueOf(c.Of, &viewState{repl: repl})
 	}
 	rec := q.ask(c.door, s, c.pick.Want(), view{})
 	if rec == nil {

@@ -26,17 +26,22 @@ const maxDepth = 4
 type request struct {
 	placeholder caddy.ReplacerFunc // of this request, made once
 	frames      atomic.Int32       // of Handlers that have not returned
-	depth       atomic.Int32       // of values being evaluated
 	connection  *connection        // that keeps it for the next request; nil for none
 
 	mu       sync.Mutex // handlers may use placeholders from other goroutines
+	depth    int        // of values being evaluated
 	mapped   bool       // the replacer has placeholder
 	stripped bool       // of headers that the client sent
 	address  string     // the client's, until it is read
 	client   enrich.Subject
 	views    []view
 	answers  []*answer // those in use, and beyond them those of earlier requests
-	boxes    [8]box
+	boxes    [4]box
+
+	// The first of each, which is all for most requests.
+	oneView   [1]view
+	oneAnswer [1]*answer
+	first     answer
 }
 
 // view is a Handler's answer in a request.
@@ -122,13 +127,13 @@ func (q *request) get(key string) (any, bool) {
 	if !ok {
 		return nil, false
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	v, field := q.find(name)
 	if v.h == nil {
 		return nil, false
 	}
 	s := q.subject(v)
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	if field == "json" {
 		if r := q.ask(v.h.door, s, 0, v); r != nil {
 			return string(r.AppendJSON(nil)), true
@@ -136,17 +141,14 @@ func (q *request) get(key string) (any, bool) {
 		return "", true
 	}
 	p := enrich.PickOf(field)
-	r := q.ask(v.h.door, s, p.Want(), v)
-	if r == nil {
-		return "", true
+	if r := q.ask(v.h.door, s, p.Want(), v); r != nil {
+		return q.box(p.Key(), p.Text(r)), true
 	}
-	return q.box(p.Key(), p.Text(r)), true
+	return "", true
 }
 
-// find is the view and the field that "as.field", or "field", names.
+// find is the view and the field that "as.field", or "field", names. q.mu is held.
 func (q *request) find(name string) (v view, field string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	as, rest, dotted := strings.Cut(name, ".")
 	for _, have := range q.views {
 		switch {
@@ -161,11 +163,9 @@ func (q *request) find(name string) (v view, field string) {
 	return v, field
 }
 
-// subject is what the view is about, the zero Subject where its value cannot be read.
+// subject is what the view is about, the zero Subject where its value cannot be read. q.mu is held.
 func (q *request) subject(v view) enrich.Subject {
 	if v.h.Value == "" {
-		q.mu.Lock()
-		defer q.mu.Unlock()
 		return q.clientSubject()
 	}
 	return q.valueOf(v.h.Value, v.state)
@@ -182,24 +182,30 @@ func (q *request) clientSubject() enrich.Subject {
 	return q.client
 }
 
-// valueOf evaluates a value, which may ask for other answers of the request: q.mu is not held.
+// valueOf evaluates a value. It may ask for other answers of the request, so that q.mu, which is held, is not meanwhile.
 func (q *request) valueOf(value string, state *viewState) enrich.Subject {
-	if q.depth.Add(1) > maxDepth {
-		q.depth.Add(-1)
+	if q.depth >= maxDepth {
 		return enrich.Subject{}
 	}
 	text := value
 	if state.repl != nil {
-		text = state.repl.ReplaceAll(value, "")
+		text = q.replace(value, state.repl)
 	}
-	q.depth.Add(-1)
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	if text != state.text {
 		state.text = text
 		state.subject, _ = enrich.ParseSubject(text)
 	}
 	return state.subject
+}
+
+func (q *request) replace(value string, repl *caddy.Replacer) string {
+	q.depth++
+	q.mu.Unlock()
+	defer func() {
+		q.mu.Lock()
+		q.depth--
+	}()
+	return repl.ReplaceAll(value, "")
 }
 
 // ask is the chain's answer about s, which has what is wanted; nil where there can be none. It is valid as long as q.mu is held,

@@ -276,7 +276,9 @@ func TestChainComesAndGoes(t *testing.T) {
 		{func() { load(t, talkers) }, false}, // no such chain
 		{func() { load(t, lan) }, true},
 		{func() { load(t, lan) }, true},
-		{func() { caddy.Load([]byte(`{"apps":{"enrich":{"chains":{"lan":{"sources":[{"source":"nothing"}]}}}}}`), true) }, true}, // refused
+		{func() {
+			caddy.Load([]byte(`{"apps":{"enrich":{"chains":{"lan":{"sources":[{"source":"nothing"}]}}}}}`), true)
+		}, true}, // refused
 		{func() { load(t, talkers) }, false},
 		{func() { load(t, lan) }, true},
 		{func() { caddy.Stop() }, false},

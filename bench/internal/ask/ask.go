@@ -45,15 +45,22 @@ func (c *Conn) Close() error { return c.c.Close() }
 var okStatus, contentLength = []byte("HTTP/1.1 200 "), []byte("Content-Length: ")
 
 // Get returns the body of the answer about a path, valid until the next one. Any answer but 200 with a length is an error.
-func (c *Conn) Get(path string) ([]byte, error) {
-	if err := c.send(path); err != nil {
+func (c *Conn) Get(path string) ([]byte, error) { return c.GetFor("", path) }
+
+// GetFor is Get as a proxy makes it for a client, if one is given.
+func (c *Conn) GetFor(client, path string) ([]byte, error) {
+	if err := c.send(client, path); err != nil {
 		return nil, err
 	}
 	return c.receive(path)
 }
 
-func (c *Conn) send(path string) error {
-	c.buf = append(append(append(c.buf[:0], "GET "...), path...), " HTTP/1.1\r\nHost: localhost\r\n\r\n"...)
+func (c *Conn) send(client, path string) error {
+	c.buf = append(append(append(c.buf[:0], "GET "...), path...), " HTTP/1.1\r\nHost: localhost\r\n"...)
+	if client != "" {
+		c.buf = append(append(append(c.buf, "X-Forwarded-For: "...), client...), "\r\n"...)
+	}
+	c.buf = append(c.buf, "\r\n"...)
 	_, err := c.c.Write(c.buf)
 	return err
 }
@@ -147,7 +154,7 @@ func Crowd(addr netip.AddrPort, clients int, path string, check func(body []byte
 	}
 	begin := time.Now()
 	for _, c := range conns {
-		if err := c.send(path); err != nil {
+		if err := c.send("", path); err != nil {
 			return 0, 0, err
 		}
 	}
