@@ -105,10 +105,13 @@ func asked() bool {
 	return false
 }
 
-// warn says once that there is no such chain: logs are opened before it can be known.
+// warn says once that there is no such chain: logs are opened before it can be known. It does not hold up the entry, which may be
+// written with Caddy's loggers locked.
 func (e *enricher) warn(runs bool) {
 	if runs && e.warned.CompareAndSwap(false, true) {
-		caddy.Log().Named("enrich").Warn("a log is to be enriched from a chain that does not exist", zap.String("chain", e.Chain))
+		go func() {
+			caddy.Log().Named("enrich").Warn("a log is to be enriched from a chain that does not exist", zap.String("chain", e.Chain))
+		}()
 	}
 }
 

@@ -3,11 +3,14 @@ package caddyenrichlog
 import (
 	"encoding/json"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -66,7 +69,10 @@ func run(t *testing.T, chains string) {
 
 func load(t *testing.T, chains string) {
 	t.Helper()
-	config := "{\n\tadmin off\n\tpersist_config off\n\tlog {\n\t\toutput discard\n\t}\n" + chains + "}\n"
+	if !strings.Contains(chains, "log {") {
+		chains += "\tlog {\n\t\toutput discard\n\t}\n"
+	}
+	config := "{\n\tadmin off\n\tpersist_config off\n" + chains + "}\n"
 	b, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -287,6 +293,29 @@ func TestChainComesAndGoes(t *testing.T) {
 		if got := enriched(); got != step.want {
 			t.Errorf("enriched: %v", got)
 		}
+	}
+}
+
+// TestMissingChain holds that it is said, and once.
+func TestMissingChain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	run(t, talkers+"\tlog {\n\t\toutput file "+file+"\n\t\tformat json\n\t}\n")
+	log, _ := logger(encoder(t, module+"enrich", "fields ip\nchain nowhere"))
+	for range 3 {
+		log.Info("x", zap.String("ip", "192.0.2.1"))
+	}
+	said := func() int {
+		b, _ := os.ReadFile(file)
+		return strings.Count(string(b), `"chain":"nowhere"`)
+	}
+	for deadline := time.Now().Add(30 * time.Second); said() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was said")
+		}
+	}
+	caddy.Stop()
+	if n := said(); n != 1 {
+		t.Errorf("it was said %d times", n)
 	}
 }
 
