@@ -29,30 +29,19 @@ import (
 // budget is the processor time that two fields may cost a request, in microseconds.
 const budget = 1
 
-// sites are what the contenders are asked for: constant first, as the server tries the paths in this order.
-const sites = `http://:0 {
-	bind 127.0.0.1
-	handle /constant {
-		respond "AS64496 DE"
-	}
-	handle /own {
-		respond "{http.request.method} {http.request.proto}"
-	}
-	handle /idle {
-		enrich
-		respond "AS64496 DE"
-	}
-	handle /two {
-		enrich
-		respond "{enrich.asn} {enrich.country_code}"
-	}
-	handle /matcher {
-		@nobody enrich country_code XX
-		respond @nobody x
-		respond "AS64496 DE"
-	}
+// contests are what is measured: each a site on an address of its own, of one server.
+var contests = []struct {
+	name, body string
+	fields     bool // the answer is the client's AS and country
+	mixed      bool // each request is another client's
+}{
+	{name: "respond, a constant", body: `respond "AS64496 DE"`},
+	{name: "respond, two of Caddy's placeholders", body: `respond "{http.request.method} {http.request.proto}"`},
+	{name: "enrich, nothing used", body: "enrich\n\trespond \"AS64496 DE\""},
+	{name: "enrich, two fields", body: "enrich\n\trespond \"{enrich.asn} {enrich.country_code}\"", fields: true},
+	{name: "enrich, two fields, clients mixed", body: "enrich\n\trespond \"{enrich.asn} {enrich.country_code}\"", fields: true, mixed: true},
+	{name: "a matcher enrich", body: "@nobody enrich country_code XX\n\trespond @nobody x\n\trespond \"AS64496 DE\""},
 }
-`
 
 // bench is one run of the program.
 type bench struct {
@@ -61,7 +50,7 @@ type bench struct {
 	time            time.Duration
 	count           int // addresses
 	addresses       []string
-	want            []string // of /two, for each
+	want            []string // the fields of each
 }
 
 func main() {
@@ -71,10 +60,10 @@ func main() {
 	db := flag.String("db", defaultDB(), "a database in the MMDB format")
 	flag.IntVar(&b.rounds, "rounds", 25, "rounds; the figures are their medians")
 	flag.IntVar(&b.clients, "clients", 32, "keep-alive connections at the same time")
-	flag.IntVar(&b.count, "addresses", 10_000, "clients, as their proxy names them")
+	flag.IntVar(&b.count, "addresses", 10_000, "clients, as a proxy names them; no fewer than connections")
 	flag.DurationVar(&b.time, "time", time.Second, "how long a round asks for each")
 	flag.Parse()
-	if b.rounds < 1 || b.clients < 1 || b.count < 1 || b.time <= 0 {
+	if b.rounds < 1 || b.clients < 1 || b.count < b.clients || b.time <= 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -105,29 +94,47 @@ func (b *bench) run(caddy, db string) (err error) {
 	if caddy, err = b.Binary(caddy); err != nil {
 		return err
 	}
-	options := "\tservers {\n\t\ttrusted_proxies static 127.0.0.0/8\n\t}\n\tenrich {\n\t\tiana\n\t\tmmdb " + db + "\n\t}\n"
-	server, err := b.Caddy("caddy", caddy, child.Caddyfile{Options: options, Sites: sites}, child.Serving)
+	server, err := b.Caddy("caddy", caddy, b.caddyfile(db), child.Serving)
 	if err != nil {
 		return err
 	}
-	of := func(name, path string, want func(i int) string) *contest.Contender {
-		return &contest.Contender{Name: name, Run: func() (contest.Sample, error) {
-			return contest.Measure(server, func() (int, time.Duration, error) { return b.load(server.Addr, path, want) })
+	addrs := addresses(server)
+	contenders := make([]*contest.Contender, len(contests))
+	for i, c := range contests {
+		addr := addrs[host(i)]
+		contenders[i] = &contest.Contender{Name: c.name, Run: func() (contest.Sample, error) {
+			return contest.Measure(server, func() (int, time.Duration, error) { return b.load(addr, c.fields, c.mixed) })
 		}}
-	}
-	constant := func(int) string { return "AS64496 DE" }
-	contenders := []*contest.Contender{
-		of("respond, a constant", "/constant", constant),
-		of("respond, two of Caddy's placeholders", "/own", func(int) string { return "GET HTTP/1.1" }),
-		of("enrich, nothing used", "/idle", constant),
-		of("enrich, two fields", "/two", func(i int) string { return b.want[i] }),
-		of("a matcher enrich", "/matcher", constant),
 	}
 	if err := contest.Run(contenders, b.rounds, os.Stderr); err != nil {
 		return err
 	}
 	b.report(os.Stdout, contenders)
 	return nil
+}
+
+// caddyfile has a site for each contest.
+func (b *bench) caddyfile(db string) child.Caddyfile {
+	f := child.Caddyfile{Options: "\tservers {\n\t\ttrusted_proxies static 127.0.0.0/8\n\t}\n\tenrich {\n\t\tiana\n\t\tmmdb " + db + "\n\t}\n"}
+	for i, c := range contests {
+		f.Sites += fmt.Sprintf("http://:0 {\n\tbind %s\n\t%s\n}\n", host(i), c.body)
+	}
+	return f
+}
+
+// host is the address of the i-th site.
+func host(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 2, byte(1 + i)}) }
+
+// addresses are where the sites listen, by their host.
+func addresses(p *child.Server) map[netip.Addr]netip.AddrPort {
+	all := make(map[netip.Addr]netip.AddrPort)
+	p.LoggedAddr(func(e child.Entry) string {
+		if a, err := netip.ParseAddrPort(e.Actual); err == nil {
+			all[a.Addr()] = a
+		}
+		return "" // there may be more
+	})
+	return all
 }
 
 // draw draws addresses, and asks the chain itself what is known of them.
@@ -151,13 +158,13 @@ func (b *bench) draw(db string) error {
 	return nil
 }
 
-// load asks for a path on behalf of clients by turns, and holds every answer.
-func (b *bench) load(addr netip.AddrPort, path string, want func(i int) string) (int, time.Duration, error) {
+// load asks and holds every answer. A connection is one client's, or, mixed, each request another's.
+func (b *bench) load(addr netip.AddrPort, fields, mixed bool) (int, time.Duration, error) {
 	var asked atomic.Int64
 	var failure atomic.Pointer[error]
 	var wg sync.WaitGroup
 	begin := time.Now()
-	for range b.clients {
+	for n := range b.clients {
 		c, err := ask.Dial(addr)
 		if err != nil {
 			return 0, 0, err
@@ -165,10 +172,13 @@ func (b *bench) load(addr netip.AddrPort, path string, want func(i int) string) 
 		defer c.Close()
 		wg.Go(func() {
 			for failure.Load() == nil && time.Since(begin) < b.time {
-				i := int(asked.Add(1)) % len(b.addresses)
-				body, err := c.GetFor(b.addresses[i], path)
-				if err == nil && string(body) != want(i) {
-					err = fmt.Errorf("%s for %s: %q, want %q", path, b.addresses[i], body, want(i))
+				i := n
+				if asked.Add(1); mixed {
+					i = int(asked.Load()) % len(b.addresses)
+				}
+				body, err := c.GetFor(b.addresses[i], "/")
+				if err == nil && fields && string(body) != b.want[i] {
+					err = fmt.Errorf("%s: %q, want %q", b.addresses[i], body, b.want[i])
 				}
 				if err != nil {
 					failure.CompareAndSwap(nil, &err)
@@ -186,7 +196,7 @@ func (b *bench) load(addr netip.AddrPort, path string, want func(i int) string) 
 // report writes the medians, and what the fields cost: the median over the rounds of the differences in a round.
 func (b *bench) report(w io.Writer, contenders []*contest.Contender) {
 	fmt.Fprintf(w, "%s, %s\n\n", time.Now().UTC().Format(time.DateOnly), contest.Machine())
-	fmt.Fprintf(w, "One server, %d keep-alive connections, each request of another of %d clients, %v a round, median of %d rounds\n\n",
+	fmt.Fprintf(w, "One server, %d keep-alive connections, each of one client, or mixed of %d, %v a round, median of %d rounds\n\n",
 		b.clients, b.count, b.time, b.rounds)
 	contest.Table{Rate: "requests/s", Unit: "request"}.Write(w, contenders, contenders[0])
 	fmt.Fprintln(w)
@@ -198,6 +208,6 @@ func (b *bench) report(w io.Writer, contenders []*contest.Contender) {
 		return contest.Median(differences)
 	}
 	contest.AtMost(w, "µs that two fields cost more than a constant", more(contenders[3], contenders[0]), budget)
-	fmt.Fprintf(w, "- µs that two fields cost more than two of Caddy's placeholders: %.2f\n", more(contenders[3], contenders[1]))
-	fmt.Fprintf(w, "- µs that two of Caddy's placeholders cost more than a constant: %.2f\n", more(contenders[1], contenders[0]))
+	fmt.Fprintf(w, "- … with clients mixed: %.2f\n", more(contenders[4], contenders[0]))
+	fmt.Fprintf(w, "- … than two of Caddy's placeholders: %.2f\n", more(contenders[3], contenders[1]))
 }
