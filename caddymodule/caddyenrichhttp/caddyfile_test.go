@@ -29,7 +29,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q", tt.body, err, tt.want)
 		}
 	}
-	for _, h := range []*Handler{{As: "a b"}, {Wait: -1}, {Observe: strings.Repeat("x", 65)}, {Value: "{enrich.a.asn}", As: "a"}} {
+	for _, h := range []*Handler{{As: "a b"}, {Wait: -1}, {Observe: strings.Repeat("x", 65)}, {Observe: "stats"}, {Value: "{enrich.a.asn}", As: "a"}} {
 		if err := h.Provision(provisioned(t)); err == nil {
 			t.Errorf("%+v: no error", h)
 		}

@@ -6,22 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
-	"github.com/whence-project/whence/caddymodule/caddystore"
 	"github.com/whence-project/whence/enrich"
-	"github.com/whence-project/whence/store"
 )
 
 func init() { caddy.RegisterModule(new(Handler)) }
-
-// DefaultScope is where the ledger keeps what is observed, unless another scope is named.
-const DefaultScope = "http"
 
 // Handler gives requests the placeholders `{enrich.<field>}`: what a chain knows about the client's address, or about another value.
 // The chain is asked when one of them is used, and once a request. A field is `network`, a canonical field such as `country_code`, a
@@ -46,11 +39,10 @@ type Handler struct {
 	Headers []string `json:"headers,omitempty"`
 
 	door        *door
-	logger      *zap.Logger
 	logKey      string
 	logPicks    []enrich.Pick
 	headerPicks []header
-	ledger      func() (store.Ledger, error) // where it observes
+	observer    *observer // nil where nothing is observed
 }
 
 // CaddyModule returns the module's registration.
@@ -60,7 +52,6 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the chain. Nothing is opened before the first use.
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
-	h.logger = ctx.Logger()
 	if err := h.check(); err != nil {
 		return err
 	}
@@ -78,7 +69,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	h.door.learn(enrich.WantOf(h.logPicks...))
 	h.door.learn(enrich.WantOf(enrich.PicksOf(h.Headers)...))
 	if h.Observe != "" {
-		if err := h.provisionStore(ctx); err != nil {
+		if h.observer, err = observerOf(ctx, h.door, h.Observe); err != nil {
 			return err
 		}
 	}
@@ -90,8 +81,8 @@ func (h *Handler) check() error {
 	if h.Wait < 0 {
 		return fmt.Errorf("wait: %v is below 0", time.Duration(h.Wait))
 	}
-	if len(h.Observe) > store.MaxScope {
-		return fmt.Errorf("observe: a scope of more than %d bytes", store.MaxScope)
+	if err := checkScope(h.Observe); err != nil {
+		return err
 	}
 	if !isWord(h.As) {
 		return fmt.Errorf("as: %q is more than letters, digits and _", h.As)
@@ -123,34 +114,15 @@ func isWord(s string) bool {
 	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
 }
 
-func (h *Handler) provisionStore(ctx caddy.Context) error {
-	app, err := ctx.App("store")
-	if err != nil {
-		return err
-	}
-	st := app.(*caddystore.App)
-	st.OnStart(nil)
-	// Requests may come before the store's Start, since apps start in no particular order.
-	h.ledger = sync.OnceValues(func() (store.Ledger, error) {
-		s, err := st.Store()
-		if err != nil {
-			h.logger.Error("opening the store; nothing is observed", zap.Error(err))
-			return nil, err
-		}
-		return s.Ledger(), nil
-	})
-	return nil
-}
-
 // ServeHTTP gives the request what the handler has for it, and hands it on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	q := requestOf(r)
 	v := q.add(h, r)
-	if h.Observe != "" {
+	if h.observer != nil {
 		q.mu.Lock()
 		s := q.subject(v)
 		q.mu.Unlock()
-		h.observe(s, time.Now())
+		h.observer.observe(s, time.Now())
 	}
 	if len(h.headerPicks) > 0 {
 		q.setHeaders(v, r)
@@ -164,26 +136,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return err
 }
 
-// observe has the ledger see the subject: an address, or a name as it was registered, as the other doors do.
-func (h *Handler) observe(s enrich.Subject, now time.Time) {
-	name := ""
-	switch s.Kind() {
-	case enrich.Address:
-		name = s.String()
-	case enrich.Domain:
-		if name = s.Registrable(); name == "" {
-			name = s.Name()
-		}
-	default:
-		return
-	}
-	if l, err := h.ledger(); err == nil {
-		l.Claim(h.Observe, name, now)
-	}
-}
+// Cleanup lets go of what outlives the configuration.
+func (h *Handler) Cleanup() error { return h.observer.release() }
 
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )

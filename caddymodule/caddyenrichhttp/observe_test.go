@@ -1,11 +1,13 @@
 package caddyenrichhttp
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/whence-project/whence/caddymodule/caddystore"
@@ -14,7 +16,13 @@ import (
 
 // TestObserve holds that asking is not seeing, unless the directive says so.
 func TestObserve(t *testing.T) {
-	ctx, err := caddy.ProvisionContext(adapt(t, strings.Replace(options, "%s", "\tstore "+t.TempDir()+"\n", 1)+`http://example.org {
+	dir, err := os.MkdirTemp("", "w") // short: a Unix socket's path has at most 108 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	text := strings.Replace(options, "%s", "\tlog {\n\t\toutput discard\n\t}\n\tstore "+dir+"\n", 1) + `http://example.org {
+	bind unix/` + dir + `/site.sock
 	enrich
 	@seen path /seen
 	enrich @seen {query.name} {
@@ -27,21 +35,24 @@ func TestObserve(t *testing.T) {
 	}
 	respond "{enrich.asn} {enrich.name.rank}"
 }
-`))
+`
+	b, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	http, err := ctx.App("http")
+	if err := caddy.Load(b, true); err != nil {
+		t.Fatal(err)
+	}
+	defer caddy.Stop()
+	http, err := caddy.ActiveContext().App("http")
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := ctx.App("store")
+	app, err := caddy.ActiveContext().App("store")
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := app.(*caddystore.App)
-	defer st.Cleanup()
-	s, err := st.Store()
+	s, err := app.(*caddystore.App).Store()
 	if err != nil {
 		t.Fatal(err)
 	}

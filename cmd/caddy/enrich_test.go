@@ -150,6 +150,9 @@ func (s *server) checkEnrichedLogs(t *testing.T) {
 	if line := s.log.wait(t, 1, `"handled request"`, `"client_ip":"10.1.2.3"`); !strings.Contains(line, `"client_ip_special_purpose":"Private-Use"`) {
 		t.Errorf("the access log has %s", line)
 	}
+	if line := s.log.wait(t, 1, `"first contact"`, `"scope":"http"`); !strings.Contains(line, `"name":"8.8.8.8"`) {
+		t.Errorf("the first contact is %s", line)
+	}
 	eventually(t, "the filtered log", func() bool {
 		b, err := os.ReadFile(s.path("filtered.log"))
 		return err == nil && strings.Contains(string(b), `"client_ip":"1.1.1.1","client_ip_enrich":{"country_code":"AU"}`)
