@@ -16,7 +16,8 @@ import (
 func init() {
 	caddy.RegisterModule(new(DoH))
 	httpcaddyfile.RegisterHandlerDirective("dns_query", parseDoH)
-	httpcaddyfile.RegisterDirectiveOrder("dns_query", httpcaddyfile.Before, "respond")
+	// Before respond, and before domain_stats, which takes any word for a domain and stands right before respond.
+	httpcaddyfile.RegisterDirectiveOrder("dns_query", httpcaddyfile.After, "copy_response")
 }
 
 // DoH answers DNS over HTTPS (RFC 8484), from the forwarder of the app `dotforward`.
