@@ -155,6 +155,9 @@ func (s *State) Refused() uint64 { return s.refused.Load() }
 // BulkLines is how many lines of lists were answered.
 func (s *State) BulkLines() uint64 { return s.lines.Load() }
 
+// Streams is how many streams are open: lists that are posted, and first contacts.
+func (s *State) Streams() int { return int(s.streams.Load()) }
+
 // API answers requests. Make one with [New]; it is safe for concurrent use.
 type API struct {
 	opt    Options

@@ -8,6 +8,7 @@ import (
 
 	"github.com/whence-project/whence/dotforward/lists"
 	"github.com/whence-project/whence/dotforward/wire"
+	"github.com/whence-project/whence/internal/hotfiles"
 )
 
 // BlockWith is how what is blocked is answered. All say why to who can read it (RFC 8914).
@@ -66,6 +67,9 @@ func NewBlock(l *lists.Blocklist, with BlockWith, ttl uint32) *Block {
 
 // Blocked is how many queries were.
 func (b *Block) Blocked() uint64 { return b.blocked.Load() }
+
+// Status says how the files of the lists are.
+func (b *Block) Status() hotfiles.Status { return b.list.Status() }
 
 // Stage is Decide.
 func (b *Block) Stage() Stage { return Decide }

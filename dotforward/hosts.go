@@ -6,6 +6,7 @@ import (
 
 	"github.com/whence-project/whence/dotforward/lists"
 	"github.com/whence-project/whence/dotforward/wire"
+	"github.com/whence-project/whence/internal/hotfiles"
 )
 
 // DefaultHostsTTL is the TTL in seconds of what hosts files say: they may change at any time.
@@ -25,6 +26,9 @@ func NewHosts(h *lists.Hosts, ttl uint32) *Hosts {
 	}
 	return &Hosts{h, ttl}
 }
+
+// Status says how the files are.
+func (h *Hosts) Status() hotfiles.Status { return h.hosts.Status() }
 
 // Stage is Decide.
 func (h *Hosts) Stage() Stage { return Decide }

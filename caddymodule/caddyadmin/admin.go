@@ -12,6 +12,7 @@ import (
 	"github.com/whence-project/whence/caddymodule/caddyenrich"
 	"github.com/whence-project/whence/caddymodule/caddystore"
 	"github.com/whence-project/whence/caddymodule/internal/adminapi"
+	"github.com/whence-project/whence/caddymodule/internal/prom"
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/store"
 )
@@ -33,6 +34,10 @@ const (
 	atLedger  = "/whence/ledger/"
 	atRefresh = "/whence/refresh/"
 )
+
+// Provision has the metrics of earlier configurations in this one's registry, before any of its apps may fail: Caddy's admin endpoint
+// shows it from now on, whatever comes of the configuration.
+func (*API) Provision(ctx caddy.Context) error { return prom.Register(ctx) }
 
 // Routes are the routes.
 func (*API) Routes() []caddy.AdminRoute {
@@ -131,5 +136,8 @@ func storeOpen() (store.Store, error) {
 	return s, nil
 }
 
-// Interface guard
-var _ caddy.AdminRouter = (*API)(nil)
+// Interface guards
+var (
+	_ caddy.AdminRouter = (*API)(nil)
+	_ caddy.Provisioner = (*API)(nil)
+)

@@ -28,11 +28,18 @@ type sharedState struct {
 
 type stateEntry struct{ *domainstats.State }
 
-// Destruct has nothing to close.
-func (stateEntry) Destruct() error { return nil }
+// Destruct has nothing to close; what was counted is kept.
+func (e stateEntry) Destruct() error {
+	metrics.End(e.State)
+	return nil
+}
 
 func acquireState(key string) (*sharedState, error) {
-	v, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) { return stateEntry{domainstats.NewState()}, nil })
+	v, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) {
+		e := stateEntry{domainstats.NewState()}
+		metrics.Begin(e.State)
+		return e, nil
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -116,7 +116,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		a.store = app.(*caddystore.App)
 		a.store.OnStart(nil)
 	}
-	return prom.Register(ctx, metrics)
+	return prom.Register(ctx, collectors...)
 }
 
 // Start opens what the server needs, takes over what the configuration before this one has, and answers.

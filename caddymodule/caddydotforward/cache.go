@@ -57,6 +57,7 @@ type answers struct {
 func (c *answers) Destruct() error {
 	close(c.stop)
 	err := c.save()
+	cached.End(c)
 	c.Close()
 	return err
 }
@@ -143,6 +144,7 @@ func (a *App) acquireCache() (*cache.Cache, error) {
 			one.load()
 		}
 		go one.run()
+		cached.Begin(one)
 		return one, nil
 	})
 	if err != nil {
@@ -157,8 +159,13 @@ var states = caddy.NewUsagePool()
 // kept is a value in the pool of states.
 type kept struct{ value any }
 
-// Destruct does nothing: there is nothing to give back.
-func (kept) Destruct() error { return nil }
+// Destruct gives nothing back; what a server has counted is kept.
+func (k kept) Destruct() error {
+	if s, ok := k.value.(*dotforward.State); ok {
+		queries.End(s)
+	}
+	return nil
+}
 
 // keep is the value under key, that of the configuration before this one if it has it.
 func (a *App) keep(key string, make func() any) any {
@@ -169,7 +176,11 @@ func (a *App) keep(key string, make func() any) any {
 
 // acquireState is what one server leaves to the next.
 func (a *App) acquireState() (*dotforward.State, error) {
-	return a.keep("server", func() any { return dotforward.NewState() }).(*dotforward.State), nil
+	return a.keep("server", func() any {
+		s := dotforward.NewState()
+		queries.Begin(s)
+		return s
+	}).(*dotforward.State), nil
 }
 
 // parseCache parses the option.

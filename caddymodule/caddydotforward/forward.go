@@ -67,7 +67,9 @@ type shared struct{ *upstream.Server }
 func (s shared) Destruct() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	return s.Close(ctx)
+	err := s.Close(ctx)
+	servers.End(s)
+	return err
 }
 
 // pool is one configuration's use of upstream servers.
@@ -110,6 +112,9 @@ func (f *Forward) open(plain bool, log *zap.Logger, event func(upstream.Event), 
 		key := fmt.Sprintf("%x", sha256.Sum256(b))
 		v, loaded, err := upstreams.LoadOrNew(key, func() (caddy.Destructor, error) {
 			s, err := make(o)
+			if err == nil {
+				servers.Begin(shared{s})
+			}
 			return shared{s}, err
 		})
 		if err != nil {

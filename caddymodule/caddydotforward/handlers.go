@@ -85,6 +85,7 @@ func (a *App) openHandlers(env Env) (handlers []dotforward.Handler, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		a.count(h)
 		handlers = append(handlers, h)
 	}
 	return handlers, nil

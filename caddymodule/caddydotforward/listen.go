@@ -129,7 +129,11 @@ var groups = caddy.NewUsagePool()
 type group struct{ *packets.Group }
 
 // Destruct closes the sockets.
-func (g group) Destruct() error { return g.Close() }
+func (g group) Destruct() error {
+	err := g.Close()
+	sockets.End(g)
+	return err
+}
 
 func (a *App) listenUDP(addr address, chosen map[string]uint16) error {
 	at, err := udpAddress(addr)
@@ -138,13 +142,10 @@ func (a *App) listenUDP(addr address, chosen map[string]uint16) error {
 	}
 	key := addr.JoinHostPort(0)
 	v, loaded, err := groups.LoadOrNew(key, func() (caddy.Destructor, error) {
-		if port := chosen[key]; at.Port() == 0 && port != 0 {
-			g, err := packets.Listen(netip.AddrPortFrom(at.Addr(), port), packets.Options{})
-			if taken := (*packets.InUseError)(nil); !errors.As(err, &taken) {
-				return group{g}, err
-			}
+		g, err := openUDP(at, chosen[key])
+		if err == nil {
+			sockets.Begin(group{g})
 		}
-		g, err := packets.Listen(at, packets.Options{})
 		return group{g}, err
 	})
 	if err != nil {
@@ -163,6 +164,17 @@ func (a *App) listenUDP(addr address, chosen map[string]uint16) error {
 	}
 	a.logger.Info("listening", zap.String("network", "udp"), zap.String("address", g.Addr().String()), zap.Int("sockets", g.Sockets()))
 	return nil
+}
+
+// openUDP opens the sockets: where the kernel is to choose the port, that which it chose for TCP, if that is free.
+func openUDP(at netip.AddrPort, chosen uint16) (*packets.Group, error) {
+	if at.Port() == 0 && chosen != 0 {
+		g, err := packets.Listen(netip.AddrPortFrom(at.Addr(), chosen), packets.Options{})
+		if taken := (*packets.InUseError)(nil); !errors.As(err, &taken) {
+			return g, err
+		}
+	}
+	return packets.Listen(at, packets.Options{})
 }
 
 // udpAddress is the address as packets takes it: all addresses where it has no host, of both families.
@@ -208,7 +220,9 @@ type streamed struct{ *stream.Server }
 func (s streamed) Destruct() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	return s.Shutdown(ctx)
+	err := s.Shutdown(ctx)
+	clients.End(s)
+	return err
 }
 
 // acquireStream takes the connections of the configuration before this one. Their queries are answered by the newest.
@@ -216,6 +230,9 @@ func (a *App) acquireStream() (*stream.Server, error) {
 	const key = "connections"
 	v, _, err := streams.LoadOrNew(key, func() (caddy.Destructor, error) {
 		s, err := stream.New(stream.Options{Handler: serveMessage, Idle: 10 * time.Second})
+		if err == nil {
+			clients.Begin(streamed{s})
+		}
 		return streamed{s}, err
 	})
 	if err != nil {

@@ -1,123 +1,98 @@
 package caddydotforward
 
 import (
-	"math"
-
-	"github.com/prometheus/client_golang/prometheus"
-
+	"github.com/whence-project/whence/caddymodule/internal/prom"
 	"github.com/whence-project/whence/dotforward"
-	"github.com/whence-project/whence/dotforward/upstream"
 )
 
-// collector reads the pools, which outlive a configuration.
-type collector struct {
-	queries, waits, refetches, shed, up, inFlight, asked, failures, connections, latency, disagreed, received, dropped *prometheus.Desc
-}
+// The collectors read what outlives configurations, and the handlers, which do not.
+var (
+	queriesTotal = prom.Counter("caddy_whence_dns_queries_total",
+		"Queries, by transport, type, response code and where the reply came from.", "transport", "type", "rcode", "outcome")
+	waits = prom.Histogram("caddy_whence_dns_wait_seconds",
+		"How long queries waited that the cache had no answer to.")
+	refetchesTotal = prom.Counter("caddy_whence_dns_refetches_total",
+		"Answers that were asked for again though there was one: popular ones ahead of time, and stale ones.")
+	shedTotal = prom.Counter("caddy_whence_dns_shed_total",
+		"Queries that were answered SERVFAIL since too many were waiting.")
+	disagreementsTotal = prom.Counter("caddy_whence_dns_disagreements_total",
+		"Quorums in which upstream servers said different things.")
+)
 
-var metrics = &collector{
-	queries: prometheus.NewDesc("caddy_whence_dns_queries_total",
-		"Queries, by transport, type, response code and where the reply came from.", []string{"transport", "type", "rcode", "outcome"}, nil),
-	waits: prometheus.NewDesc("caddy_whence_dns_wait_seconds",
-		"How long queries waited that the cache had no answer to.", nil, nil),
-	refetches: prometheus.NewDesc("caddy_whence_dns_refetches_total",
-		"Answers that were asked for again though there was one: popular ones ahead of time, and stale ones.", nil, nil),
-	shed: prometheus.NewDesc("caddy_whence_dns_shed_total",
-		"Queries that were answered SERVFAIL since too many were waiting.", nil, nil),
-	up: prometheus.NewDesc("caddy_whence_dns_upstream_up",
-		"Whether an upstream server is up.", []string{"server"}, nil),
-	inFlight: prometheus.NewDesc("caddy_whence_dns_upstream_queries_under_way",
-		"Queries that wait for an upstream server.", []string{"server"}, nil),
-	asked: prometheus.NewDesc("caddy_whence_dns_upstream_queries_total",
-		"Queries sent to an upstream server.", []string{"server"}, nil),
-	failures: prometheus.NewDesc("caddy_whence_dns_upstream_failures_total",
-		"What went wrong with an upstream server, by kind.", []string{"server", "kind"}, nil),
-	connections: prometheus.NewDesc("caddy_whence_dns_upstream_handshakes_total",
-		"TLS handshakes with an upstream server, and those of them that resumed a session.", []string{"server", "resumed"}, nil),
-	latency: prometheus.NewDesc("caddy_whence_dns_upstream_seconds",
-		"How long an upstream server took to answer.", []string{"server"}, nil),
-	disagreed: prometheus.NewDesc("caddy_whence_dns_disagreements_total",
-		"Quorums in which upstream servers said different things.", nil, nil),
-	received: prometheus.NewDesc("caddy_whence_dns_packets_total",
-		"Packets read from UDP sockets.", nil, nil),
-	dropped: prometheus.NewDesc("caddy_whence_dns_packets_dropped_total",
-		"Packets that the kernel had no room for, or that were too long.", nil, nil),
-}
-
-// Describe implements prometheus.Collector.
-func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.queries, c.waits, c.refetches, c.shed, c.up, c.inFlight, c.asked, c.failures, c.connections,
-		c.latency, c.disagreed, c.received, c.dropped} {
-		ch <- d
-	}
-}
-
-// Collect reads what was counted.
-func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	states.Range(func(_, v any) bool {
-		if s, ok := v.(kept).value.(*dotforward.State); ok {
-			c.collectCounters(ch, s.Counters())
-		}
-		return true
-	})
-	seen := make(map[string]bool)
-	upstreams.Range(func(_, v any) bool {
-		if s := v.(shared); !seen[s.String()] {
-			seen[s.String()] = true
-			c.collectUpstream(ch, s.String(), s.Stats())
-		}
-		return true
-	})
-	var received, dropped uint64
-	groups.Range(func(_, v any) bool {
-		n := v.(group).Counters()
-		received, dropped = received+n.Received, dropped+n.Dropped+n.Oversized
-		return true
-	})
-	ch <- prometheus.MustNewConstMetric(c.received, prometheus.CounterValue, float64(received))
-	ch <- prometheus.MustNewConstMetric(c.dropped, prometheus.CounterValue, float64(dropped))
-	ch <- prometheus.MustNewConstMetric(c.disagreed, prometheus.CounterValue, float64(disagreements.total.Load()))
-}
-
-func (c *collector) collectCounters(ch chan<- prometheus.Metric, n *dotforward.Counters) {
+// queries are what servers have counted.
+var queries = prom.NewLive(func(s *dotforward.State, to *prom.Sample) {
+	n := s.Counters()
 	n.Each(func(q dotforward.Count) bool {
-		ch <- prometheus.MustNewConstMetric(c.queries, prometheus.CounterValue, float64(q.Queries),
-			q.Transport.String(), q.Type, q.Rcode, q.Outcome.String())
+		to.Add(queriesTotal, float64(q.Queries), q.Transport.String(), q.Type, q.Rcode, q.Outcome.String())
 		return true
 	})
 	latency := n.Latency()
-	ch <- histogram(c.waits, latency[:])
-	ch <- prometheus.MustNewConstMetric(c.refetches, prometheus.CounterValue, float64(n.Refetches()))
-	ch <- prometheus.MustNewConstMetric(c.shed, prometheus.CounterValue, float64(n.Shed()))
-}
+	to.AddDurations(waits, latency[:])
+	to.Add(refetchesTotal, float64(n.Refetches()))
+	to.Add(shedTotal, float64(n.Shed()))
+}, queriesTotal, waits, refetchesTotal, shedTotal)
 
-func (c *collector) collectUpstream(ch chan<- prometheus.Metric, server string, s upstream.Stats) {
-	up := 0.0
-	if s.Up {
-		up = 1
-	}
-	ch <- prometheus.MustNewConstMetric(c.up, prometheus.GaugeValue, up, server)
-	ch <- prometheus.MustNewConstMetric(c.inFlight, prometheus.GaugeValue, float64(s.InFlight+s.Queued), server)
-	ch <- prometheus.MustNewConstMetric(c.asked, prometheus.CounterValue, float64(s.Queries), server)
+// quorums count in the whole process.
+var quorums = prom.NewReader(func(to *prom.Sample) {
+	to.Add(disagreementsTotal, float64(disagreements.total.Load()))
+}, disagreementsTotal)
+
+var (
+	upstreamUp = prom.Gauge("caddy_whence_dns_upstream_up",
+		"Whether an upstream server is up.", "server")
+	upstreamUnderWay = prom.Gauge("caddy_whence_dns_upstream_queries_under_way",
+		"Queries that wait for an upstream server.", "server")
+	upstreamQueries = prom.Counter("caddy_whence_dns_upstream_queries_total",
+		"Queries sent to an upstream server.", "server")
+	upstreamFailures = prom.Counter("caddy_whence_dns_upstream_failures_total",
+		"What went wrong with an upstream server, by kind.", "server", "kind")
+	upstreamConnections = prom.Gauge("caddy_whence_dns_upstream_connections",
+		"Connections to an upstream server that take queries.", "server")
+	upstreamHandshakes = prom.Counter("caddy_whence_dns_upstream_handshakes_total",
+		"TLS handshakes with an upstream server, by whether they resumed a session.", "server", "resumed")
+	upstreamSeconds = prom.Histogram("caddy_whence_dns_upstream_seconds",
+		"How long an upstream server took to answer.", "server")
+)
+
+// servers are the upstream servers.
+var servers = prom.NewLive(func(u shared, to *prom.Sample) {
+	s, server := u.Stats(), u.String()
+	to.SetBool(upstreamUp, s.Up, server)
+	to.Add(upstreamUnderWay, float64(s.InFlight+s.Queued), server)
+	to.Add(upstreamQueries, float64(s.Queries), server)
 	for kind, n := range s.Failures {
-		ch <- prometheus.MustNewConstMetric(c.failures, prometheus.CounterValue, float64(n), server, kind)
+		to.Add(upstreamFailures, float64(n), server, kind)
 	}
-	ch <- prometheus.MustNewConstMetric(c.connections, prometheus.CounterValue, float64(s.Handshakes-s.Resumed), server, "no")
-	ch <- prometheus.MustNewConstMetric(c.connections, prometheus.CounterValue, float64(s.Resumed), server, "yes")
-	ch <- histogram(c.latency, s.Latency[:], server)
-}
+	to.Add(upstreamConnections, float64(s.Conns), server)
+	to.Add(upstreamHandshakes, float64(s.Handshakes-s.Resumed), server, "no")
+	to.Add(upstreamHandshakes, float64(s.Resumed), server, "yes")
+	to.AddDurations(upstreamSeconds, s.Latency[:], server)
+}, upstreamUp, upstreamUnderWay, upstreamQueries, upstreamFailures, upstreamConnections, upstreamHandshakes, upstreamSeconds)
 
-// histogram has buckets of powers of two of microseconds, of which the sum is estimated by their middles.
-func histogram(desc *prometheus.Desc, counts []uint64, labels ...string) prometheus.Metric {
-	buckets := make(map[float64]uint64, len(counts))
-	var n uint64
-	sum := 0.0
-	for i, c := range counts {
-		n += c
-		most := math.Ldexp(1e-6, i)
-		sum += float64(c) * most * 0.75
-		if i < len(counts)-1 {
-			buckets[most] = n
-		}
-	}
-	return prometheus.MustNewConstHistogram(desc, n, sum, buckets, labels...)
-}
+var (
+	cacheEntries = prom.Gauge("caddy_whence_dns_cache_entries",
+		"Answers in the cache.")
+	cacheBytes = prom.Gauge("caddy_whence_dns_cache_bytes",
+		"What the answers take, with what finds them.")
+	cacheMax = prom.Gauge("caddy_whence_dns_cache_max_bytes",
+		"What they may take.")
+	cacheLookups = prom.Counter("caddy_whence_dns_cache_lookups_total",
+		"Lookups in the cache: hit, stale or miss. A query may make several.", "result")
+	cachePuts = prom.Counter("caddy_whence_dns_cache_puts_total",
+		"Answers that were put into the cache.")
+	cacheEvicted = prom.Counter("caddy_whence_dns_cache_evicted_total",
+		"Answers that were evicted to make room.")
+)
+
+// cached is the caches.
+var cached = prom.NewLive(func(c *answers, to *prom.Sample) {
+	s := c.Stats()
+	to.Add(cacheEntries, float64(s.Entries))
+	to.Add(cacheBytes, float64(s.Bytes))
+	to.Add(cacheMax, float64(s.MaxBytes))
+	to.Add(cacheLookups, float64(s.Hits), "hit")
+	to.Add(cacheLookups, float64(s.Stale), "stale")
+	to.Add(cacheLookups, float64(s.Misses), "miss")
+	to.Add(cachePuts, float64(s.Puts))
+	to.Add(cacheEvicted, float64(s.Evicted))
+}, cacheEntries, cacheBytes, cacheMax, cacheLookups, cachePuts, cacheEvicted)

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/whence-project/whence/caddymodule/internal/prom"
 	"github.com/whence-project/whence/enrich"
 )
 
@@ -48,6 +49,9 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision loads the sources. Nothing is opened before Start.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Logger()
+	if err := prom.Register(ctx, sources); err != nil {
+		return err
+	}
 	a.chains = make(map[string]*enrich.Chain, len(a.Chains)+1)
 	if _, ok := a.Chains[DefaultChain]; !ok {
 		iana, err := ctx.LoadModuleByID("enrich.sources.iana", nil)

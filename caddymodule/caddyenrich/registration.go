@@ -135,7 +135,7 @@ func (m *Registration) Provision(ctx caddy.Context) error {
 	}
 	m.store = app.(*caddystore.App)
 	m.store.OnStart(nil)
-	return prom.Register(ctx, registrationMetrics)
+	return prom.Register(ctx, registrations)
 }
 
 // lookups is a source in the pool, with the loggers and the emitters of the configurations that use it.
@@ -146,7 +146,11 @@ type lookups struct {
 }
 
 // Destruct closes the source when the last configuration has let it go.
-func (l *lookups) Destruct() error { return l.Close() }
+func (l *lookups) Destruct() error {
+	err := l.Close()
+	registrations.End(l)
+	return err
+}
 
 var lookupPool = caddy.NewUsagePool()
 
@@ -180,6 +184,9 @@ func (m *Registration) Open(ctx context.Context) error {
 		defer withdraw()
 		var err error
 		l.Source, err = m.parts.source(m, st.Cache(), l.loggers.Logger(), news("registration", &l.events))
+		if err == nil {
+			registrations.Begin(l)
+		}
 		return l, err
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/caddymodule/internal/livelog"
+	"github.com/whence-project/whence/caddymodule/internal/prom"
 	"github.com/whence-project/whence/store"
 	"github.com/whence-project/whence/store/embedded"
 )
@@ -42,9 +43,11 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the folder. Nothing is opened before Start.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
-	dir, err := Dir(a.Dir)
-	a.Dir = dir
-	return err
+	var err error
+	if a.Dir, err = Dir(a.Dir); err != nil {
+		return err
+	}
+	return prom.Register(ctx, metrics)
 }
 
 // Dir is the folder of the store that is configured as dir, which may be empty.
@@ -96,7 +99,11 @@ type opened struct {
 }
 
 // Destruct closes the store when no configuration uses it any more.
-func (o *opened) Destruct() error { return o.Close() }
+func (o *opened) Destruct() error {
+	err := o.Close()
+	metrics.End(o)
+	return err
+}
 
 // Store is the store, opened if it is not. It must not be called before Start: apps start in no particular order, so that
 // others call it in theirs.
@@ -113,7 +120,9 @@ func (a *App) Store() (store.Store, error) {
 		withdraw := o.loggers.Push(a.logger)
 		defer withdraw()
 		s, err := embedded.Open(a.Dir, embedded.Options{MaxNames: a.MaxNames, CacheSize: a.CacheSize, Logger: o.loggers.Logger()})
-		o.Store = s
+		if o.Store = s; err == nil {
+			metrics.Begin(o)
+		}
 		return o, err
 	})
 	if err != nil {

@@ -29,7 +29,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision sets the servers up. Nothing listens before Start.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
-	if err := prom.Register(ctx, metrics.queries, metrics.bytes, metrics.bulkLines, metrics.seconds); err != nil {
+	if err := prom.Register(ctx, metrics.queries, metrics.bytes, metrics.bulkLines, metrics.seconds, clients); err != nil {
 		return err
 	}
 	for i, s := range a.Servers {

@@ -66,7 +66,10 @@ var states = caddy.NewUsagePool()
 type clientState struct{ *layer4whois.State }
 
 // Destruct has nothing to close.
-func (clientState) Destruct() error { return nil }
+func (c clientState) Destruct() error {
+	clients.End(c.State)
+	return nil
+}
 
 // acquireState takes the state of the server that had the same addresses in the configuration before.
 func (s *Server) acquireState() error {
@@ -76,7 +79,9 @@ func (s *Server) acquireState() error {
 	}
 	s.stateKey = strings.Join(keys, " ")
 	v, _, err := states.LoadOrNew(s.stateKey, func() (caddy.Destructor, error) {
-		return clientState{layer4whois.NewState()}, nil
+		c := clientState{layer4whois.NewState()}
+		clients.Begin(c.State)
+		return c, nil
 	})
 	if err != nil {
 		return err

@@ -64,9 +64,10 @@ func (c *conn) handshake() bool {
 		c.srv.counts.handshakeErrors.Add(1)
 		return false
 	}
-	c.srv.counts.handshakes.Add(1)
 	if t.ConnectionState().DidResume {
 		c.srv.counts.resumed.Add(1)
+	} else {
+		c.srv.counts.full.Add(1)
 	}
 	c.mu.Lock()
 	c.idleSince = time.Now()

@@ -9,7 +9,7 @@ import (
 // counts are what has happened since the server was made.
 type counts struct {
 	accepted, refused, evicted              atomic.Uint64
-	handshakes, resumed, handshakeErrors    atomic.Uint64
+	full, resumed, handshakeErrors          atomic.Uint64
 	queries, replies, unanswered, malformed atomic.Uint64
 	timeouts, slow                          atomic.Uint64
 }
@@ -38,10 +38,11 @@ type Stats struct {
 // Stats counts what the server has seen.
 func (s *Server) Stats() Stats {
 	n := &s.counts
+	resumed := n.resumed.Load()
 	return Stats{
 		Open: s.conns.Open(), Buffered: s.buffered.Load(),
 		Accepted: n.accepted.Load(), Refused: n.refused.Load(), Evicted: n.evicted.Load(),
-		Handshakes: n.handshakes.Load(), Resumed: n.resumed.Load(), HandshakeErrors: n.handshakeErrors.Load(),
+		Handshakes: n.full.Load() + resumed, Resumed: resumed, HandshakeErrors: n.handshakeErrors.Load(),
 		Queries: n.queries.Load(), Replies: n.replies.Load(), Unanswered: n.unanswered.Load(), Malformed: n.malformed.Load(),
 		Timeouts: n.timeouts.Load(), Slow: n.slow.Load(),
 	}

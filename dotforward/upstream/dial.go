@@ -173,9 +173,10 @@ func (s *Server) connect() (l link, kind failure, err error) {
 		raw.Close()
 		return l, failTLS, fmt.Errorf("TLS with %v: %w", s, err)
 	}
-	s.stats.handshakes.Add(1)
 	if t.ConnectionState().DidResume {
 		s.stats.resumed.Add(1)
+	} else {
+		s.stats.full.Add(1)
 	}
 	l = link{raw: raw, nc: t}
 	if s.http != nil {

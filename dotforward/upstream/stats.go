@@ -11,7 +11,7 @@ const LatencyBuckets = 25
 
 type counters struct {
 	queries, answers, servfail, unknown, probes atomic.Uint64
-	connects, handshakes, resumed               atomic.Uint64
+	connects, full, resumed                     atomic.Uint64
 	failures                                    [failures]atomic.Uint64
 	latency                                     [LatencyBuckets]atomic.Uint64
 }
@@ -38,11 +38,12 @@ type Stats struct {
 
 // Stats are what was measured of the server. The counts are not of one instant.
 func (s *Server) Stats() Stats {
+	resumed := s.stats.resumed.Load()
 	st := Stats{
 		Up: !s.isDown(), Queued: int(s.queued.Load()), Average: time.Duration(s.latency.Load()),
 		Queries: s.stats.queries.Load(), Answers: s.stats.answers.Load(), ServFail: s.stats.servfail.Load(),
 		Unknown: s.stats.unknown.Load(), Probes: s.stats.probes.Load(),
-		Connects: s.stats.connects.Load(), Handshakes: s.stats.handshakes.Load(), Resumed: s.stats.resumed.Load(),
+		Connects: s.stats.connects.Load(), Handshakes: s.stats.full.Load() + resumed, Resumed: resumed,
 		Failures: make(map[string]uint64, failures-1),
 	}
 	for _, c := range *s.conns.Load() {

@@ -25,9 +25,9 @@ func (s *Source) Add(q *enrich.Query, r *enrich.Record) enrich.Verdict {
 		s.counts.misses.Add(1)
 		return s.missing(q, r, key, now)
 	}
-	s.counts.hits.Add(1)
 	s.attach(q, r, key, e)
 	if e.isFresh(now) {
+		s.counts.fresh.Add(1)
 		return enrich.Next
 	}
 	s.counts.stale.Add(1)

@@ -18,9 +18,9 @@ const (
 
 // counts is what a source counts, since it was made.
 type counts struct {
-	hits, misses, stale atomic.Uint64
-	mu                  sync.Mutex
-	queries             map[[2]string]uint64 // by protocol and outcome, words of the program's own
+	fresh, stale, misses atomic.Uint64
+	mu                   sync.Mutex
+	queries              map[[2]string]uint64 // by protocol and outcome, words of the program's own
 }
 
 func (c *counts) asked(via, outcome string) {
@@ -49,9 +49,9 @@ func (s *Source) Queries(yield func(via, outcome string, n uint64)) {
 	}
 }
 
-// Lookups is how often an answer was here, and how often not.
-func (s *Source) Lookups() (hits, stale, misses uint64) {
-	return s.counts.hits.Load(), s.counts.stale.Load(), s.counts.misses.Load()
+// Lookups is how often an answer was here that is not old, how often only an old one was, and how often none.
+func (s *Source) Lookups() (fresh, stale, misses uint64) {
+	return s.counts.fresh.Load(), s.counts.stale.Load(), s.counts.misses.Load()
 }
 
 // Registrations is how many queries brought an answer and how many did not.
@@ -90,6 +90,7 @@ func (s *Source) UnderWay() int {
 func (s *Source) Status() enrich.Status {
 	d := &Detail{Queries: make(map[string]uint64), Preload: s.Preloading(), Operators: s.opt.Manners.Status(), Bootstrap: s.opt.Bootstrap.Status()}
 	d.Hits, d.Stale, d.Misses = s.Lookups()
+	d.Hits += d.Stale
 	s.Queries(func(via, outcome string, n uint64) { d.Queries[via+" "+outcome] = n })
 	d.Lookups = s.UnderWay()
 	return enrich.Status{Kind: "registration", Records: int(s.memory.EstimatedSize()), Detail: d, Problems: s.problems(d)}
