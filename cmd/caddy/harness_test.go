@@ -46,6 +46,7 @@ type server struct {
 	dir   string // its working folder, with its Caddyfile and data
 	cmd   *exec.Cmd
 	files []*os.File // handed down, from descriptor 3
+	env   []string   // variables beside those of every server
 	log   *logLines
 	http  *http.Client // to the admin endpoint
 
@@ -154,6 +155,7 @@ func (s *server) command(args ...string) *exec.Cmd {
 	}
 	cmd.Env = append(os.Environ(), "WHENCE_REGISTRIES="+registries, "WHENCE_DOT=tls://127.0.0.1:9", "WHENCE_TEST_ADMIN="+s.path("admin.sock"), "WHENCE_TEST_SITE="+s.path("site.sock"), "WHENCE_TEST_DIR="+s.dir,
 		"HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
+	cmd.Env = append(cmd.Env, s.env...)
 	return cmd
 }
 
