@@ -19,9 +19,6 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what should come at once; it is long since machines are busy.
-const patience = 30 * time.Second
-
 var binary string // built once, by TestMain
 
 func TestMain(m *testing.M) {
@@ -30,7 +27,11 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "caddy")
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	args := []string{"build", "-o", binary}
+	if race {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "building the binary: %v\n%s", err, out)
 		os.Exit(1)
@@ -119,6 +120,9 @@ func (s *server) run(args ...string) {
 			return // the one that was started after it is ended
 		}
 		s.stop()
+		if strings.Contains(s.log.String(), "WARNING: DATA RACE") {
+			s.t.Error("the server has a data race")
+		}
 		if s.t.Failed() {
 			s.t.Logf("the end of its log:\n%s", s.log.tail(40))
 		}
