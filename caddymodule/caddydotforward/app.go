@@ -73,6 +73,8 @@ type App struct {
 	cache   *cache.Cache
 	held    []func() error // what Stop lets go, the last first
 	stopped sync.Once
+	handing sync.RWMutex // held, shared, while a message is handed to server
+	left    bool         // another app has taken this one's place; guarded by handing
 }
 
 // CaddyModule returns the module's registration.

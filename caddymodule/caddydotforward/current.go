@@ -22,10 +22,14 @@ func (r *running) set(a *App) {
 	r.apps = append(r.apps, a)
 }
 
+// unset takes an app away. When it returns, no message is being handed to the app's server: what it then answers are those that wait.
 func (r *running) unset(a *App) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.apps = slices.DeleteFunc(r.apps, func(b *App) bool { return a == b })
+	r.mu.Unlock()
+	a.handing.Lock()
+	a.left = true
+	a.handing.Unlock()
 }
 
 // app is the newest that serves, nil where none does.
@@ -38,19 +42,27 @@ func (r *running) app() *App {
 	return nil
 }
 
-// server is that of the newest app that serves, nil where none does.
-func (r *running) server() *dotforward.Server {
-	if a := r.app(); a != nil {
-		return a.server
-	}
-	return nil
-}
-
 // serveMessage answers with the newest configuration: connections outlive those that they were made under.
 func serveMessage(msg []byte, client netip.AddrPort, t dotforward.Transport, respond func([]byte)) {
-	if s := current.server(); s != nil {
-		s.ServeMessage(msg, client, t, respond)
-		return
+	for {
+		a := current.app()
+		if a == nil {
+			respond(nil)
+			return
+		}
+		if a.hand(msg, client, t, respond) {
+			return
+		}
 	}
-	respond(nil)
+}
+
+// hand has the app's server answer, unless another app has taken its place meanwhile.
+func (a *App) hand(msg []byte, client netip.AddrPort, t dotforward.Transport, respond func([]byte)) bool {
+	a.handing.RLock()
+	defer a.handing.RUnlock()
+	if a.left {
+		return false
+	}
+	a.server.ServeMessage(msg, client, t, respond)
+	return true
 }
