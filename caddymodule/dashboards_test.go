@@ -110,7 +110,7 @@ var caddys = []string{
 var everySeries = []string{"instance", "job", "le"}
 
 // free are labels whose values the table does not list: names out of the configuration, and registries of the DNS.
-var free = []string{"instance", "job", "chain", "source", "file", "handler", "server", "policy", "scope", "route", "dialect", "type", "rcode"}
+var free = []string{"instance", "job", "chain", "source", "file", "handler", "from", "server", "policy", "scope", "route", "dialect", "type", "rcode"}
 
 // TestDashboards holds every metric, label and value that the dashboard and the alerts name against docs/metrics.md.
 func TestDashboards(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,14 +26,22 @@ type metric struct {
 	help string
 }
 
-// provisioned are the metrics that the process has when the example was provisioned, which has every app and source.
-func provisioned(t *testing.T) map[string]metric {
-	t.Helper()
-	b, err := os.ReadFile("../Caddyfile.example")
-	if err != nil {
-		t.Fatal(err)
+// more is what has metrics and is not in the example.
+const more = `{
+	enrich {
+		mmdb ./data/country.mmdb {
+			update https://example.org/country.mmdb
+		}
 	}
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(b, nil)
+	notify {
+		webhook https://example.org/
+	}
+}
+`
+
+func provision(t *testing.T, caddyfile string) {
+	t.Helper()
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,6 +52,17 @@ func provisioned(t *testing.T) map[string]metric {
 	if err := caddy.Validate(&c); err != nil { // which provisions all of it, and starts nothing
 		t.Fatal(err)
 	}
+}
+
+// provisioned are the metrics that the process has when everything that has any was provisioned.
+func provisioned(t *testing.T) map[string]metric {
+	t.Helper()
+	b, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	provision(t, string(b))
+	provision(t, more)
 	metrics := make(map[string]metric)
 	for _, collector := range prom.Collectors() {
 		for _, desc := range descriptions(collector) {
@@ -115,7 +135,7 @@ func TestMetricsDocumented(t *testing.T) {
 	}
 	for name := range table {
 		if _, ok := metrics[name]; !ok {
-			t.Errorf("docs/metrics.md has %s, which nothing registers that the example Caddyfile has", name)
+			t.Errorf("docs/metrics.md has %s, which nothing registers that the test provisions", name)
 		}
 	}
 	if len(metrics) < 60 {
@@ -128,6 +148,28 @@ func quoted(labels []string) string {
 		return ""
 	}
 	return "`" + strings.Join(labels, "`, `") + "`"
+}
+
+var literal = regexp.MustCompile(`"caddy_whence_\w+"`)
+
+// TestMetricsProvisioned looks for names of metrics in the adapters' code that the test does not provision.
+func TestMetricsProvisioned(t *testing.T) {
+	metrics := provisioned(t)
+	files, err := filepath.Glob("*/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range literal.FindAllString(string(b), -1) {
+			if _, ok := metrics[strings.Trim(name, `"`)]; !ok && !strings.HasSuffix(file, "_test.go") {
+				t.Errorf("%s has a metric %s, which nothing registers that the test provisions; add what has it to more", file, name)
+			}
+		}
+	}
 }
 
 // TestMetricNames has Prometheus' own rules for names and texts: base units, _total for counters and for nothing else.

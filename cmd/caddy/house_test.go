@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -44,10 +47,16 @@ func newHouse(t *testing.T) *house {
 	h.files = []*os.File{file}
 	h.env = []string{"GODEBUG=memprofilerate=16384"} // so that what grows is found
 	_, dot, ca := newDoT(t, h.server, "dot.test")
-	h.facts = map[string]any{"Database": db, "DoT": dot, "CA": ca, "Dir": h.dir}
+	// Where lists are downloaded from, and events go to.
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			io.WriteString(w, "1,example.net\n")
+		}
+	}))
+	t.Cleanup(outside.Close)
+	h.facts = map[string]any{"Database": db, "DoT": dot, "CA": ca, "Dir": h.dir, "Outside": outside.URL}
 	h.write("records/AS64500", "as-name: EXAMPLE-AS\n")
 	h.write("top.csv", "1,example.com\n2,example.net\n")
-	h.write("other.csv", "1,example.net\n")
 	h.write("lists/bad.txt", "||ads.example^\n")
 	h.write("hosts.txt", "192.0.2.7 printer.lan\n")
 	return h
@@ -63,7 +72,11 @@ var houseConfig = template.Must(template.New("").Parse(`{
 		iana
 		records ./records
 		mmdb {{.Database}}
-		rank ./top.csv{{if .Odd}} ./other.csv{{end}}
+		rank ./top.csv{{if .Odd}} ./other.csv {
+			update {{.Outside}}/other.csv every 1s to ./other.csv {
+				allow_networks 127.0.0.0/8
+			}
+		}{{end}}
 		lexical
 		sightings
 		registration {
@@ -77,7 +90,14 @@ var houseConfig = template.Must(template.New("").Parse(`{
 		max_connections 4096
 		max_connections_per_client 4096
 	}
-	{{if .Odd}}whois {
+	{{if .Odd}}notify {
+		on whence_source_refreshed whence_upstream_up whence_first_contact
+		webhook {{.Outside}} {
+			wait 10ms
+			every 1s
+		}
+	}
+	whois {
 		bind unix/{{.Dir}}/whois.sock
 		listener_wrappers {
 			proxy_protocol {

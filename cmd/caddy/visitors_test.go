@@ -30,6 +30,7 @@ func (h *house) visitors() []visitor {
 		h.whoisVisitor(), h.whoisBulkVisitor(),
 		h.httpVisitor(doh(), "tcp", h.site, true),
 		h.httpVisitor(getMetrics, "unix", admin, false), h.httpVisitor(getStatus, "unix", admin, false),
+		h.httpVisitor(getLookup, "unix", admin, false),
 	}
 	for _, keep := range []bool{true, false} {
 		for _, network := range []string{"udp", "tcp", "tcp-tls"} {
@@ -115,6 +116,7 @@ var (
 	getDomain  = get("domain_stats", "/www.example.org", `"seen_by_you":`)
 	getMetrics = get("admin metrics", "/metrics", "caddy_whence_whois_bulk_lines_total")
 	getStatus  = get("admin status", "/whence/status", `"kind":"mmdb"`)
+	getLookup  = get("admin lookup", "/whence/lookup/8.8.8.8", "AS15169")
 	postBulk   = request{"bulk", fmt.Sprintf("POST /v1/lookup HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s",
 		8*bulkLines, strings.Repeat("8.8.8.8\n", bulkLines)), "AS15169", bulkLines}
 )
