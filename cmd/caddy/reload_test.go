@@ -291,7 +291,7 @@ func TestAbuse(t *testing.T) {
 			t.Fatalf("answered %q", got)
 		}
 	}
-	if after := s.rss(); before > 0 && after > before+64<<20 {
+	if after := s.rss(); before > 0 && !race && after > before+64<<20 { // the race detector keeps a shadow of what is used
 		t.Errorf("resident memory went from %d to %d MiB", before>>20, after>>20)
 	}
 	for _, test := range []struct{ say, want string }{
