@@ -8,9 +8,9 @@ import (
 	"github.com/whence-project/whence/layer4whois"
 )
 
-// audit returns what the engine calls for each query: it counts, and writes a line of the logger whois.access.
-func (s *Server) audit() func(*layer4whois.Access) {
-	log := s.logger.Named("access")
+// audit returns what the engine calls for each query: it counts, and writes a line of the logger's logger "access".
+func audit(logger *zap.Logger) func(*layer4whois.Access) {
+	log := logger.Named("access")
 	counters := queryCounters()
 	return func(a *layer4whois.Access) {
 		if cs := counters[a.Dialect]; int(a.Outcome) < len(cs) {

@@ -8,7 +8,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/whence-project/whence/caddymodule/internal/ports"
-	"github.com/whence-project/whence/caddymodule/internal/prom"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -29,9 +28,6 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision sets the servers up. Nothing listens before Start.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
-	if err := prom.Register(ctx, metrics.queries, metrics.bytes, metrics.bulkLines, metrics.seconds, clients); err != nil {
-		return err
-	}
 	for i, s := range a.Servers {
 		if err := s.provision(ctx); err != nil {
 			return fmt.Errorf("whois server %d: %w", i, err)
@@ -78,7 +74,7 @@ func (a *App) Stop() error {
 func (a *App) Cleanup() error {
 	errs := []error{a.Stop()}
 	for _, s := range a.Servers {
-		errs = append(errs, s.releaseState())
+		errs = append(errs, s.engine.Release())
 	}
 	return errors.Join(errs...)
 }

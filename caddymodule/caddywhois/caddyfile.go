@@ -60,14 +60,10 @@ func (s *Server) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
-		switch option {
-		case "bind", "allow", "deny", "footer": // may be repeated
-		default:
-			if seen[option] {
-				return d.Errf("%s is given twice", option)
-			}
-			seen[option] = true
+		if seen[option] && option != "bind" && !Repeatable(option) {
+			return d.Errf("%s is given twice", option)
 		}
+		seen[option] = true
 		if err := s.parseOption(d, option); err != nil {
 			return err
 		}
@@ -79,59 +75,13 @@ func (s *Server) parseOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
 	case "bind":
 		return args.Some(d, &s.Listen)
-	case "allow":
-		return args.Some(d, &s.Allow)
-	case "deny":
-		return args.Some(d, &s.Deny)
-	case "footer":
-		var lines []string
-		if err := args.Some(d, &lines); err != nil {
-			return err
-		}
-		if len(lines) == 1 && lines[0] == "attribution" {
-			s.FooterAttribution = true
-			return nil
-		}
-		s.Footer = append(s.Footer, lines...)
-		return nil
-	case "enrich":
-		return args.One(d, &s.Enrich)
-	case "dialect":
-		return args.One(d, &s.Dialect)
-	case "wait":
-		s.Wait = new(caddy.Duration)
-		return args.Duration(d, s.Wait)
-	case "limit":
-		var err error
-		s.Limit, err = args.ParseLimit(d)
-		return err
-	case "max_connections":
-		return args.Count(d, &s.MaxConnections)
-	case "max_connections_per_client":
-		return args.Count(d, &s.MaxConnectionsPerClient)
-	case "timeouts":
-		return s.Timeouts.parse(d)
-	case "log_bulk_lines":
-		s.LogBulkLines = true
-		return args.None(d)
 	case "listener_wrappers":
 		return s.parseWrappers(d)
 	}
-	return d.Errf("whois has no option %q; it has bind, enrich, dialect, wait, limit, max_connections, max_connections_per_client, "+
-		"timeouts, allow, deny, footer, log_bulk_lines and listener_wrappers", option)
-}
-
-func (t *Timeouts) parse(d *caddyfile.Dispenser) error {
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		into := map[string]*caddy.Duration{"query": &t.Query, "idle": &t.Idle, "write": &t.Write, "total": &t.Total}[d.Val()]
-		if into == nil {
-			return d.Errf("timeouts has no option %q; it has query, idle, write and total", d.Val())
-		}
-		if err := args.Duration(d, into); err != nil {
-			return err
-		}
+	if known, err := s.ParseOption(d); known {
+		return err
 	}
-	return nil
+	return d.Errf("whois has no option %q; it has bind, "+SettingNames+" and listener_wrappers", option)
 }
 
 func (s *Server) parseWrappers(d *caddyfile.Dispenser) error {

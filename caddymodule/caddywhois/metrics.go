@@ -9,8 +9,8 @@ import (
 
 var connections = prom.Gauge("caddy_whence_whois_connections", "WHOIS connections that are open.")
 
-// clients reads the states in the pool, which outlive a configuration.
-var clients = prom.NewLive(func(s *layer4whois.State, to *prom.Sample) { to.Add(connections, float64(s.Open())) }, connections)
+// live reads the states in the pool, which outlive a configuration.
+var live = prom.NewLive(func(s *layer4whois.State, to *prom.Sample) { to.Add(connections, float64(s.Open())) }, connections)
 
 // The collectors belong to the process, not to a configuration, so that counters survive a reload.
 var metrics = struct {

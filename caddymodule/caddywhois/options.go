@@ -3,23 +3,21 @@ package caddywhois
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/whence-project/whence/caddymodule/internal/ports"
 	"github.com/whence-project/whence/layer4whois"
 )
 
-// options are the configured settings as the engine takes them; zero is its default.
-func (s *Server) options() (o layer4whois.Options, err error) {
+// options are the settings as the engine takes them; zero is its default.
+func (s *Settings) options() (o layer4whois.Options, err error) {
 	o = layer4whois.Options{
-		Chain: s.chain, Wait: 2 * time.Second, Footer: s.Footer, Credits: s.FooterAttribution,
+		Wait: 2 * time.Second, Footer: s.Footer, Credits: s.FooterAttribution,
 		FirstLine: time.Duration(s.Timeouts.Query), Idle: time.Duration(s.Timeouts.Idle),
 		Write: time.Duration(s.Timeouts.Write), Total: time.Duration(s.Timeouts.Total),
 		MaxConns: s.MaxConnections, MaxConnsPerClient: s.MaxConnectionsPerClient,
-		State: s.state.State, Access: s.audit(), LogBulkLines: s.LogBulkLines, Logger: s.logger,
+		LogBulkLines: s.LogBulkLines,
 	}
 	if s.Wait != nil {
 		o.Wait = time.Duration(*s.Wait)
@@ -58,43 +56,4 @@ func prefixes(option string, networks []string) (ps []netip.Prefix, err error) {
 		ps = append(ps, p)
 	}
 	return ps, nil
-}
-
-var states = caddy.NewUsagePool()
-
-// clientState is what a server knows about its clients. It is kept over reloads: they refill no bucket.
-type clientState struct{ *layer4whois.State }
-
-// Destruct has nothing to close.
-func (c clientState) Destruct() error {
-	clients.End(c.State)
-	return nil
-}
-
-// acquireState takes the state of the server that had the same addresses in the configuration before.
-func (s *Server) acquireState() error {
-	var keys []string
-	for _, na := range s.addresses {
-		keys = append(keys, ports.Key(na))
-	}
-	s.stateKey = strings.Join(keys, " ")
-	v, _, err := states.LoadOrNew(s.stateKey, func() (caddy.Destructor, error) {
-		c := clientState{layer4whois.NewState()}
-		clients.Begin(c.State)
-		return c, nil
-	})
-	if err != nil {
-		return err
-	}
-	s.state = v.(clientState)
-	return nil
-}
-
-func (s *Server) releaseState() error {
-	if s.stateKey == "" {
-		return nil
-	}
-	_, err := states.Delete(s.stateKey)
-	s.stateKey = ""
-	return err
 }
