@@ -51,6 +51,7 @@ func TestManifest(t *testing.T) {
 		{"go.mod", "go " + manifest.Go},
 		{"go.mod", "github.com/caddyserver/caddy/v2 " + manifest.Caddy},
 		{"tools/go.mod", "github.com/caddyserver/xcaddy " + manifest.XCaddy},
+		{"caddymodule/caddylayer4/go.mod", "github.com/caddyserver/caddy/v2 " + manifest.Caddy},
 	} {
 		if !strings.Contains(read(t, want.file), want.line+"\n") && !strings.Contains(read(t, want.file), want.line+" // indirect\n") {
 			t.Errorf("%s has no line %q", want.file, want.line)

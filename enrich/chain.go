@@ -74,8 +74,10 @@ func (c *Chain) Open(ctx context.Context) error {
 }
 
 // Close ends what the chain is fetching and closes its sources. Lookups may still be running, and go on with what is there;
-// nothing more is fetched.
+// nothing more is fetched. A chain that was not opened until then is not opened any more: a door that comes late would open what
+// nobody closes.
 func (c *Chain) Close() error {
+	c.opened.Do(func() { c.openErr = errors.New("the chain is closed") })
 	c.cancel()
 	var errs []error
 	for _, l := range c.links {

@@ -467,6 +467,26 @@ func TestChainOpenFails(t *testing.T) {
 	}
 }
 
+func TestChainOpensNothingOnceClosed(t *testing.T) {
+	late, open := new(lifecycle), new(lifecycle)
+	for _, chain := range []*Chain{NewChain("", Link{"late", late}), NewChain("", Link{"open", open})} {
+		if chain.Links()[0].Source == open {
+			if err := chain.Open(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := chain.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := chain.Open(ctx); (err == nil) != (chain.Links()[0].Source == open) {
+			t.Errorf("opening %s after the end: %v", chain.Links()[0].Name, err)
+		}
+	}
+	if late.opened != 0 || open.opened != 1 {
+		t.Errorf("opened %d and %d times, want 0 and 1", late.opened, open.opened)
+	}
+}
+
 func TestChainOfTooManySourcesPanics(t *testing.T) {
 	defer func() {
 		if recover() == nil {

@@ -2,6 +2,9 @@
 //
 //	go -C tools run ./build            # writes ./caddy at the root
 //	go -C tools run ./build -o /tmp/c  # writes /tmp/c
+//	go -C tools run ./build -with caddymodule/caddylayer4
+//
+// The last adds a module of this repository that is not part of the plugin: the handler of caddy-l4.
 //
 // It works from a checkout: the plugin is replaced by the folder that the manifest names.
 package main
@@ -19,23 +22,26 @@ import (
 type manifest struct {
 	Caddy   string // version of Caddy
 	XCaddy  string // version of xcaddy; tools/go.mod has it
-	Plugins []struct {
-		Module  string // module path
-		Version string // any version: it is replaced
-		Replace string // folder with its source, from the root
-	}
+	Plugins []plugin
+}
+
+type plugin struct {
+	Module  string // module path
+	Version string // any version: it is replaced
+	Replace string // folder with its source, from the root
 }
 
 func main() {
 	out := flag.String("o", "", "the binary to write (default: caddy at the root of the repository)")
+	with := flag.String("with", "", "folder, from the root, of one more module to link: caddymodule/caddylayer4")
 	flag.Parse()
-	if err := build(*out); err != nil {
+	if err := build(*out, *with); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		os.Exit(1)
 	}
 }
 
-func build(out string) error {
+func build(out, with string) error {
 	root, err := filepath.Abs("..")
 	if err != nil {
 		return err
@@ -50,6 +56,9 @@ func build(out string) error {
 	}
 	if out == "" {
 		out = filepath.Join(root, "caddy")
+	}
+	if with != "" {
+		m.Plugins = append(m.Plugins, plugin{m.Plugins[0].Module + "/" + filepath.ToSlash(filepath.Clean(with)), "v0.0.0", with})
 	}
 	args := []string{"tool", "xcaddy", "build", m.Caddy, "--output", out}
 	for _, p := range m.Plugins {
