@@ -29,7 +29,8 @@ func init() { caddy.RegisterModule(new(App)) }
 // App is the forwarder.
 type App struct {
 	// The addresses to listen on, over UDP and TCP: `host:port`, `udp/host:port`, `tcp/host:port`, or `tls://host:port` for DNS over
-	// TLS. An empty host is all addresses, of both families. Default: `:53`.
+	// TLS. An empty host is all addresses, of both families. `fd/n` and `fdgram/n` are a stream and a UDP socket that the process was
+	// started with. Default: `:53`.
 	Listen []string `json:"listen,omitempty"`
 	// The names of the certificate for DNS over TLS, which Caddy manages. Required if an address is `tls://`, unless
 	// tls_connection_policies has what is needed.

@@ -3,7 +3,6 @@ package caddydotforward
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/whence-project/whence/caddymodule/internal/ports"
 	"github.com/whence-project/whence/dotforward/stream"
-	"github.com/whence-project/whence/internal/packets"
 )
 
 // The ports of DNS (RFC 1035) and of DNS over TLS (RFC 7858).
@@ -47,11 +45,18 @@ func (a *App) parseAddresses(ctx caddy.Context) error {
 		port := uint(Port)
 		if rest, ok := strings.CutPrefix(l, "tls://"); ok {
 			networks, l, port = []string{"tls"}, rest, TLSPort
-		} else if n, rest, ok := strings.Cut(l, "/"); ok && (n == "udp" || n == "tcp") {
-			networks, l = []string{n}, rest
+		} else if n, rest, ok := strings.Cut(l, "/"); ok {
+			switch n {
+			case "udp", "tcp":
+				networks, l = []string{n}, rest
+			case "fdgram":
+				networks = []string{"udp"}
+			case "fd":
+				networks = []string{"tcp"}
+			}
 		}
 		for _, n := range networks {
-			na, err := ports.Parse(l, port)
+			na, err := parseAddress(n, l, port)
 			if err != nil {
 				return err
 			}
@@ -75,6 +80,14 @@ func (a *App) parseAddresses(ctx caddy.Context) error {
 		}
 	}
 	return nil
+}
+
+// parseAddress reads where a network is listened on. UDP may have a descriptor that was handed down, where a stream has fd/.
+func parseAddress(network, address string, port uint) (caddy.NetworkAddress, error) {
+	if network == "udp" && strings.HasPrefix(address, "fdgram/") {
+		return caddy.ParseNetworkAddress(address)
+	}
+	return ports.Parse(address, port)
 }
 
 // listen opens the sockets, or takes them over, and has this server answer on them.
@@ -121,77 +134,6 @@ func (a *App) manage() error {
 		names[n] = struct{}{}
 	}
 	return app.(*caddytls.TLS).Manage(names)
-}
-
-var groups = caddy.NewUsagePool()
-
-// group is UDP sockets in the pool.
-type group struct{ *packets.Group }
-
-// Destruct closes the sockets.
-func (g group) Destruct() error {
-	err := g.Close()
-	sockets.End(g)
-	return err
-}
-
-func (a *App) listenUDP(addr address, chosen map[string]uint16) error {
-	at, err := udpAddress(addr)
-	if err != nil {
-		return err
-	}
-	key := addr.JoinHostPort(0)
-	v, loaded, err := groups.LoadOrNew(key, func() (caddy.Destructor, error) {
-		g, err := openUDP(at, chosen[key])
-		if err == nil {
-			sockets.Begin(group{g})
-		}
-		return group{g}, err
-	})
-	if err != nil {
-		return err
-	}
-	g := v.(group)
-	withdraw := g.Serve(a.server)
-	a.hold(func() error {
-		withdraw()
-		_, err := groups.Delete(key)
-		return err
-	})
-	if n := g.ReadBuffer(); !loaded && n > 0 && n < packets.DefaultReadBuffer {
-		a.logger.Info("the system keeps fewer packets than asked while the server is busy; raise net.core.rmem_max",
-			zap.Int("bytes", n), zap.Int("asked", packets.DefaultReadBuffer))
-	}
-	a.logger.Info("listening", zap.String("network", "udp"), zap.String("address", g.Addr().String()), zap.Int("sockets", g.Sockets()))
-	return nil
-}
-
-// openUDP opens the sockets: where the kernel is to choose the port, that which it chose for TCP, if that is free.
-func openUDP(at netip.AddrPort, chosen uint16) (*packets.Group, error) {
-	if at.Port() == 0 && chosen != 0 {
-		g, err := packets.Listen(netip.AddrPortFrom(at.Addr(), chosen), packets.Options{})
-		if taken := (*packets.InUseError)(nil); !errors.As(err, &taken) {
-			return g, err
-		}
-	}
-	return packets.Listen(at, packets.Options{})
-}
-
-// udpAddress is the address as packets takes it: all addresses where it has no host, of both families.
-func udpAddress(addr address) (netip.AddrPort, error) {
-	port := uint16(addr.StartPort)
-	if addr.Host == "" {
-		return netip.AddrPortFrom(netip.IPv6Unspecified(), port), nil
-	}
-	if ip, err := netip.ParseAddr(addr.Host); err == nil {
-		return netip.AddrPortFrom(ip, port), nil
-	}
-	ua, err := net.ResolveUDPAddr("udp", addr.JoinHostPort(0))
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	ap := ua.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
 }
 
 func (a *App) listenTCP(addr address, chosen map[string]uint16, serve func(net.Conn)) error {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/whence-project/whence/internal/testenv"
 )
 
@@ -71,29 +73,69 @@ func TestListenEverywhere(t *testing.T) {
 	})
 }
 
-// TestSocketActivation is handed its socket by the process that starts it, as by systemd.
+// handDown opens the sockets as a service manager does, and gives them to the server from descriptor 3 on.
+func (s *server) handDown(networks ...string) (addresses []string) {
+	s.t.Helper()
+	for _, network := range networks {
+		var socket interface {
+			File() (*os.File, error)
+			Close() error
+		}
+		if network == "udp" {
+			c, err := net.ListenUDP(network, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			socket, addresses = c, append(addresses, c.LocalAddr().String())
+		} else {
+			l, err := net.ListenTCP(network, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			socket, addresses = l, append(addresses, l.Addr().String())
+		}
+		file, err := socket.File()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		socket.Close()
+		s.t.Cleanup(func() { file.Close() })
+		s.files = append(s.files, file)
+	}
+	return addresses
+}
+
+// TestSocketActivation is handed its sockets by the process that starts it, as by systemd with packaging/whence.socket, and keeps them
+// over reloads that let go of them and take them back.
 func TestSocketActivation(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("descriptors are not handed down here")
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
 	s := newServer(t)
-	s.files = []*os.File{file}
-	config := globals("\twhois {\n\t\tbind fd/3\n\t}")
-	s.start(config)
-	wantLinkLocal(t, "fd/3", ask(t, ln.Addr().String(), linkLocal))
-	if err := s.load(config); err != nil {
-		t.Fatal(err)
+	_, upstream, ca := newDoT(t, s, "dot.test")
+	at := s.handDown("tcp", "udp", "tcp")
+	const bound = "fd/5 fdgram/4"
+	config := globals("\twhois {\n\t\tbind fd/3\n\t}\n\tdotforward {\n\t\tbind " + bound + "\n\t\tforward tls://" + upstream +
+		" dot.test {\n\t\t\ttrusted_ca " + ca + "\n\t\t}\n\t}")
+	answers := func(when string) {
+		t.Helper()
+		wantLinkLocal(t, "fd/3 "+when, ask(t, at[0], linkLocal))
+		mustResolve(t, "udp", at[1], "www.example.org", dns.RcodeSuccess)
+		mustResolve(t, "tcp", at[2], "www.example.org", dns.RcodeSuccess)
 	}
-	wantLinkLocal(t, "fd/3 after a reload", ask(t, ln.Addr().String(), linkLocal))
+	s.start(config)
+	answers("at the start")
+	for _, c := range []string{config, globals("\twhois {\n\t\tbind fd/3\n\t}"), config} {
+		if err := s.load(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answers("after reloads")
+	err := s.load(strings.Replace(config, bound, "fdgram/3", 1))
+	if err == nil || !strings.Contains(err.Error(), "listening on fdgram/3: ") {
+		t.Errorf("a TCP socket for UDP: %v", err)
+	}
+	answers("after a load that failed")
 }
 
 // TestTwoServersOneAddress is refused when the configuration is validated, not when it starts.

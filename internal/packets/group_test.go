@@ -164,6 +164,47 @@ func TestClose(t *testing.T) {
 	})
 }
 
+// TestAdopt serves a socket that was opened elsewhere, on one address and on every one of both families.
+func TestAdopt(t *testing.T) {
+	drivers(t, func(t *testing.T, o Options) {
+		for _, address := range []string{"127.0.0.1:0", ":0"} {
+			pc, err := net.ListenPacket("udp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			port := pc.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+			g, err := Adopt(pc.(*net.UDPConn), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Serve(handle(echo))()
+			if g.Sockets() != 1 || g.Addr().Port() != port {
+				t.Errorf("%d sockets on %s, want one on port %d", g.Sockets(), g.Addr(), port)
+			}
+			c := client(t, "127.0.0.1")
+			to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)
+			send(t, c, to, "hello")
+			if got, from := receive(t, c); got != "hello" || from != to {
+				t.Errorf("%q from %s", got, from)
+			}
+			if err := g.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := pc.Close(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("the socket of a closed group is closed: %v", err)
+			}
+		}
+	})
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	if _, err := Adopt(pc.(*net.UDPConn), Options{Batch: MaxBatch + 1}); err == nil {
+		t.Error("adopted with a batch that is too large")
+	}
+}
+
 // TestInUse is also the other process: it listens, says where, and ends when its standard input does.
 func TestInUse(t *testing.T) {
 	const other = "PACKETS_TEST_LISTEN"

@@ -64,11 +64,22 @@ func setOptions(fd int, six bool, o Options, share bool) error {
 			return err
 		}
 	}
-	// Best effort: what came of it is told by Group.ReadBuffer. Force, which passes net.core.rmem_max, takes CAP_NET_ADMIN.
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, o.ReadBuffer) != nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, o.ReadBuffer)
-	}
+	setReadBuffer(fd, o.ReadBuffer)
 	return nil
+}
+
+// setReadBuffer is best effort: what came of it is told by Group.ReadBuffer. Force, which passes net.core.rmem_max, takes CAP_NET_ADMIN.
+func setReadBuffer(fd, size int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, size)
+	}
+}
+
+// askReadBuffer is setReadBuffer for a socket that is open.
+func askReadBuffer(c *net.UDPConn, size int) {
+	if rc, err := c.SyscallConn(); err == nil {
+		_ = rc.Control(func(fd uintptr) { setReadBuffer(int(fd), size) })
+	}
 }
 
 func sharePort(c *net.UDPConn) error {

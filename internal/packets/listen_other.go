@@ -19,11 +19,14 @@ func open(address netip.AddrPort, o Options) ([]*net.UDPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Best effort, as on Linux; systems that know a limit refuse what is above it.
-	for size := o.ReadBuffer; size >= 64<<10 && c.SetReadBuffer(size) != nil; {
-		size /= 2
-	}
+	askReadBuffer(c, o.ReadBuffer)
 	return []*net.UDPConn{c}, nil
+}
+
+// askReadBuffer is best effort, as on Linux; systems that know a limit refuse what is above it.
+func askReadBuffer(c *net.UDPConn, size int) {
+	for ; size >= 64<<10 && c.SetReadBuffer(size) != nil; size /= 2 {
+	}
 }
 
 // readBuffer is not told by the standard library.

@@ -119,7 +119,24 @@ func Listen(address netip.AddrPort, o Options) (*Group, error) {
 		return nil, explain(address, err)
 	}
 	bound := conns[0].LocalAddr().(*net.UDPAddr).AddrPort()
-	g := &Group{addr: netip.AddrPortFrom(address.Addr(), bound.Port()), readBuffer: readBuffer(conns)}
+	return start(netip.AddrPortFrom(address.Addr(), bound.Port()), conns, o)
+}
+
+// Adopt makes a group of a socket that was opened elsewhere, such as one that the service manager has handed down. The group closes it.
+// Of the options, Sockets, V6Only and FreeBind are of no effect: the socket is one, and it is bound.
+func Adopt(c *net.UDPConn, o Options) (*Group, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	askReadBuffer(c, o.ReadBuffer)
+	bound := c.LocalAddr().(*net.UDPAddr).AddrPort()
+	return start(netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port()), []*net.UDPConn{c}, o)
+}
+
+// start makes a group of sockets that are bound to the address, or closes them.
+func start(address netip.AddrPort, conns []*net.UDPConn, o Options) (*Group, error) {
+	g := &Group{addr: address, readBuffer: readBuffer(conns)}
 	for _, c := range conns {
 		l, err := newLoop(g, c, o)
 		if err != nil {
