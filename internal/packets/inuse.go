@@ -33,7 +33,7 @@ type PermissionError struct {
 
 func (e *PermissionError) Error() string {
 	return "listening on udp " + e.Address.String() + ": permission denied; give the binary CAP_NET_BIND_SERVICE " +
-		"(setcap cap_net_bind_service=+ep), redirect the port, or choose one above 1023"
+		"(setcap cap_net_bind_service=+p), redirect the port, or choose one above 1023"
 }
 
 func (e *PermissionError) Unwrap() error { return e.err }

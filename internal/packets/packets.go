@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/whence-project/whence/internal/bindcap"
 )
 
 // Defaults and bounds of [Options].
@@ -114,7 +116,7 @@ func Listen(address netip.AddrPort, o Options) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	conns, err := open(address, o)
+	conns, err := bindcap.Do(func() ([]*net.UDPConn, error) { return open(address, o) })
 	if err != nil {
 		return nil, explain(address, err)
 	}

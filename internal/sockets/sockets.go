@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/whence-project/whence/internal/bindcap"
 	"github.com/whence-project/whence/internal/newest"
 )
 
@@ -33,7 +34,7 @@ type Listener struct {
 // tells.
 func Listen(ctx context.Context, network, address string) (*Listener, error) {
 	lc := net.ListenConfig{KeepAlive: -1}
-	ln, err := lc.Listen(ctx, network, address)
+	ln, err := bindcap.Do(func() (net.Listener, error) { return lc.Listen(ctx, network, address) })
 	if err != nil {
 		return nil, explain(address, err)
 	}
@@ -124,7 +125,7 @@ type PermissionError struct {
 
 func (e *PermissionError) Error() string {
 	return "listening on " + e.Address + ": permission denied; give the binary CAP_NET_BIND_SERVICE " +
-		"(setcap cap_net_bind_service=+ep), redirect the port, or choose one above 1023 with bind"
+		"(setcap cap_net_bind_service=+p), redirect the port, or choose one above 1023 with bind"
 }
 
 func (e *PermissionError) Unwrap() error { return e.err }
