@@ -1,0 +1,228 @@
+package main
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// exampleTests say how each of examples/*.caddyfile is started here, and what it must answer then.
+var exampleTests = map[string]struct {
+	replace []string // what is in the file, and what takes its place: ports and addresses
+	check   func(t *testing.T, s *server)
+}{
+	"homelab": {[]string{
+		"bind :53", "bind 127.0.0.1:0", "bind :43", "bind 127.0.0.1:0",
+		"http://whence.home.arpa {", "http://whence.home.arpa {\n\tbind unix/{$WHENCE_TEST_SITE}",
+	}, checkHomelab},
+	"soc": {[]string{
+		"bind :43", "bind 127.0.0.1:0",
+		"http://:20000 {", "http://:0 {\n\tbind 127.0.0.11", "http://:8000 {", "http://:0 {\n\tbind 127.0.0.12",
+		"http://:5730 {", "http://:0 {\n\tbind 127.0.0.13", "http://:10004 {", "http://:0 {\n\tbind 127.0.0.14",
+		"http://:9180 {\n\tbind 127.0.0.1", "http://:0 {\n\tbind 127.0.0.15",
+	}, checkSOC},
+	"dns-operator": {[]string{
+		"bind :53 tls://:853", "bind 127.0.0.1:0 tls://127.0.0.1:0",
+		"auto_https disable_redirects", "auto_https disable_redirects\n\tlocal_certs\n\tskip_install_trust",
+		"dns.example.org {\n", "dns.example.org {\n\tbind unix/{$WHENCE_TEST_SITE}\n",
+		"http://:9180 {\n\tbind 127.0.0.1", "http://:0 {\n\tbind 127.0.0.15",
+		"lame_duck 10s", "lame_duck 100ms",
+	}, checkOperator},
+}
+
+// TestExamples formats, validates and starts every example, on ports of the kernel's choice, with resolvers of this machine.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../examples/*.caddyfile")
+	if err != nil || len(files) != len(exampleTests) {
+		t.Fatalf("%d examples, %d tests of them (%v)", len(files), len(exampleTests), err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".caddyfile")
+		t.Run(name, func(t *testing.T) {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := string(b)
+			dialsOnlyPlaceholders(t, config)
+			s := newServer(t)
+			s.mustRun("fmt", "--diff", abs(t, file))
+			s.mustRun("validate", "--adapter", "caddyfile", "--config", abs(t, file))
+			config = s.ofThisMachine(config, exampleTests[name].replace)
+			s.env = s.resolvers()
+			s.start(config)
+			exampleTests[name].check(t, s)
+			if err := s.load(config); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func abs(t *testing.T, file string) string {
+	t.Helper()
+	path, err := filepath.Abs(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// mustRun runs a command of the binary.
+func (s *server) mustRun(args ...string) string {
+	s.t.Helper()
+	out, err := s.command(args...).CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("caddy %q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+var dialled = regexp.MustCompile(`(.?.?)\b(?:tls|udp|tcp|https|socks5h?)://[^:]`)
+
+// dialsOnlyPlaceholders holds that an example asks others at addresses from the environment only, so that a test may say which.
+func dialsOnlyPlaceholders(t *testing.T, config string) {
+	t.Helper()
+	for line := range strings.Lines(config) {
+		code, _, _ := strings.Cut(line, "#")
+		code = regexp.MustCompile(`"[^"]*"`).ReplaceAllString(code, "")
+		for _, found := range dialled.FindAllStringSubmatch(code, -1) {
+			if !regexp.MustCompile(`[A-Z0-9]:$`).MatchString(found[1]) {
+				t.Errorf("%q names a server that is asked; make it {$WHENCE_…:%s…}", strings.TrimSpace(line), found[0][len(found[1]):])
+			}
+		}
+	}
+}
+
+// ofThisMachine makes the replacements, each of which must be of something, and has folders and the admin endpoint below the server's
+// folder.
+func (s *server) ofThisMachine(config string, replace []string) string {
+	s.t.Helper()
+	replace = append([]string{"admin unix//run/whence/admin.sock", "admin unix/{$WHENCE_TEST_ADMIN}"}, replace...)
+	for i := 0; i < len(replace); i += 2 {
+		if !strings.Contains(config, replace[i]) {
+			s.t.Fatalf("the example has no %q", replace[i])
+		}
+		config = strings.ReplaceAll(config, replace[i], replace[i+1])
+	}
+	return strings.NewReplacer("/var/lib/whence", s.dir, "/var/log/whence", s.dir, "unix//run/whence/admin.sock", "unix/"+s.path("admin.sock")).Replace(config)
+}
+
+// resolvers starts the servers that an example may ask, and returns the environment that leads it to them.
+func (s *server) resolvers() (env []string) {
+	s.t.Helper()
+	var authorities []byte
+	for i, prefix := range []string{"WHENCE_DOT", "WHENCE_DOT2", "WHENCE_DOT3"} {
+		name := fmt.Sprintf("dot%d.test", i)
+		_, address, ca := newDoT(s.t, s, name)
+		env = append(env, prefix+"=tls://"+address, prefix+"_NAME="+name)
+		pem, err := os.ReadFile(s.path(ca))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		authorities = append(authorities, pem...)
+	}
+	s.write("authorities.pem", string(authorities))
+	return append(env, "SSL_CERT_FILE="+s.path("authorities.pem"), "WHENCE_ROUTER=udp://127.0.0.1:9", "WHENCE_INTERNAL=udp://127.0.0.1:9")
+}
+
+// siteOn is the address of the HTTP listener on that loopback address, whose port the kernel chose.
+func (s *server) siteOn(ip string) string {
+	s.t.Helper()
+	line := s.log.wait(s.t, 1, `"msg":"port 0 listener"`, `"actual_address":"`+ip+":")
+	var entry struct {
+		Address string `json:"actual_address"`
+	}
+	if err := json.Unmarshal([]byte(line), &entry); err != nil {
+		s.t.Fatal(err)
+	}
+	return entry.Address
+}
+
+func checkHomelab(t *testing.T, s *server) {
+	s.write("blocklists/ads.txt", "ads.example.org\n")
+	s.write("records/192.168.0.0_16", "netname: home\n")
+	for _, network := range []string{"udp", "tcp"} {
+		mustResolve(t, network, s.dns(network), "www.example.org", dns.RcodeSuccess)
+	}
+	first := func(name string) string {
+		reply := mustResolve(t, "udp", s.dns("udp"), name, dns.RcodeSuccess)
+		if len(reply.Answer) == 0 {
+			return ""
+		}
+		return reply.Answer[0].(*dns.A).A.String()
+	}
+	if got := first("whence.home.arpa"); got != "192.168.1.2" {
+		t.Errorf("the host of the example is %s", got)
+	}
+	eventually(t, "a name on the list is blocked", func() bool { return first("x.ads.example.org") == "0.0.0.0" })
+	eventually(t, "the record is there", func() bool { return strings.HasPrefix(ask(t, s.whois(0), "192.168.3.4"), "netname: home") })
+	c := s.client("site.sock")
+	resp, err := c.Get("http://whence.home.arpa/v1/lookup/www.example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("/v1/lookup: %s", resp.Status)
+	}
+}
+
+func checkSOC(t *testing.T, s *server) {
+	s.write("data/top-1m.csv", "1,example.net\n2,example.org\n")
+	s.log.wait(t, 1, `"logger":"enrich.sources.rank"`, `"file":"`+s.path("data/top-1m.csv")+`"`)
+	for _, tt := range []struct{ ip, path, want string }{
+		{"127.0.0.11", "/domain/creation_date/example.org", ""},
+		{"127.0.0.11", "/alexa/example.org", "2"},
+		{"127.0.0.12", "/example.org", `"seen_by_web": `},
+		{"127.0.0.13", "/example.org", `{"alerts":[`},
+		{"127.0.0.14", "/measure/example.org", "("},
+		{"127.0.0.15", "/metrics", "caddy_whence_"},
+	} {
+		status, body, err := fetch(httpAt(s.siteOn(tt.ip)), tt.path)
+		if err != nil || status != http.StatusOK || !strings.Contains(body, tt.want) {
+			t.Errorf("%s of %s: %d %q, %v", tt.path, tt.ip, status, body, err)
+		}
+	}
+	if got := ask(t, s.whois(0), "10.0.0.1"); !strings.Contains(got, "% IP address data powered by IPinfo") {
+		t.Errorf("no attribution in %q", got)
+	}
+	eventually(t, "first contacts are in a file of their own", func() bool {
+		b, err := os.ReadFile(s.path("first-contacts.json"))
+		return err == nil && strings.Contains(string(b), `"name":"example.org"`)
+	})
+}
+
+func checkOperator(t *testing.T, s *server) {
+	for _, network := range []string{"udp", "tcp"} {
+		mustResolve(t, network, s.dns(network), "www.example.org", dns.RcodeSuccess)
+	}
+	untrusted := &tls.Config{ServerName: "dns.example.org", InsecureSkipVerify: true} // Caddy's own authority has signed
+	q := new(dns.Msg).SetQuestion("www.example.org.", dns.TypeA)
+	eventually(t, "there is a certificate, and an answer over TLS", func() bool {
+		reply, _, err := (&dns.Client{Net: "tcp-tls", Timeout: patience, TLSConfig: untrusted}).Exchange(q, s.dns("tls"))
+		return err == nil && reply.Rcode == dns.RcodeSuccess
+	})
+	b, err := q.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	https := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: untrusted, DisableKeepAlives: true,
+		Dial: func(_, _ string) (net.Conn, error) { return net.Dial("unix", s.path("site.sock")) }}}
+	resp, err := https.Post("https://dns.example.org/dns-query", "application/dns-message", strings.NewReader(string(b)))
+	checkDoH(t, resp, err)
+	for path, want := range map[string]string{"/health": `{"healthy":true,`, "/metrics": "caddy_whence_dns_queries_total"} {
+		if status, body, err := fetch(httpAt(s.siteOn("127.0.0.15")), path); err != nil || status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %.200q, %v", path, status, body, err)
+		}
+	}
+}
