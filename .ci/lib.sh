@@ -14,6 +14,15 @@ install_packages() {
 	"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# The folders of the Go modules, the repository's own first: those with a go.mod and Go files.
+modules() {
+	local mod dir
+	for mod in $(git ls-files 'go.mod' '*/go.mod'); do
+		dir=$(dirname "$mod")
+		if [ -n "$(git ls-files "$dir/*.go")" ]; then echo "$dir"; fi
+	done | sort
+}
+
 # The packages that do not link Caddy: the engines.
 engines() {
 	go list -f '{{$p := .ImportPath}}{{$c := false}}{{range .Deps}}{{if eq . "github.com/caddyserver/caddy/v2"}}{{$c = true}}{{end}}{{end}}{{if not $c}}{{$p}}{{end}}' ./... |

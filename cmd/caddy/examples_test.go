@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -217,7 +218,9 @@ func checkOperator(t *testing.T, s *server) {
 		t.Fatal(err)
 	}
 	https := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: untrusted, DisableKeepAlives: true,
-		Dial: func(_, _ string) (net.Conn, error) { return net.Dial("unix", s.path("site.sock")) }}}
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", s.path("site.sock"))
+		}}}
 	resp, err := https.Post("https://dns.example.org/dns-query", "application/dns-message", strings.NewReader(string(b)))
 	checkDoH(t, resp, err)
 	for path, want := range map[string]string{"/health": `{"healthy":true,`, "/metrics": "caddy_whence_dns_queries_total"} {
