@@ -41,7 +41,7 @@ func importCommand() *cobra.Command {
 	}
 	t.flags(cmd)
 	cmd.Flags().StringVar(&form, "form", "json", "json (format C), feed (format B) or list (a name a line, or rank,domain)")
-	choices(cmd, "form", "json", "feed", "list")
+	oneOf(cmd, "form", "json", "feed", "list")
 	cmd.Flags().StringVar(&o.Scope, "scope", domainstats.DefaultScope, "scope of the ledger")
 	cmd.Flags().BoolVar(&o.PerName, "per-name", false, "keep full names, as domain_stats does with per_name")
 	cmd.Flags().BoolVar(&o.KeepNew, "keep-new", false, "leave names that are not known new: their first contact is told when it comes")

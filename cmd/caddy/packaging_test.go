@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -46,7 +47,31 @@ func TestPackagedCaddyfile(t *testing.T) {
 			"HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
 		s.start(s.below(strings.Replace(config, "http://:8000", "http://:0", 1)))
 		s.checkPackaged(ask(t, s.whois(0), linkLocal), s.site(0))
+		s.checkHealthcheck()
 	})
+}
+
+// checkHealthcheck runs what the image has Docker run, while the server is well and once it is gone.
+func (s *server) checkHealthcheck() {
+	s.t.Helper()
+	text := strings.ReplaceAll(readFile(s.t, packaging+"Dockerfile"), "\\\n", " ")
+	const address = "127.0.0.1:2019"
+	found := regexp.MustCompile(`(?m)^HEALTHCHECK .* CMD (\[.*\])$`).FindStringSubmatch(text)
+	if found == nil || !slices.Contains(imageEnv(s.t), "WHENCE_ADMIN="+address) {
+		s.t.Fatal("no health check, or the admin endpoint is elsewhere")
+	}
+	var command []string
+	if err := json.Unmarshal([]byte(found[1]), &command); err != nil {
+		s.t.Fatal(err)
+	}
+	for i := range command {
+		command[i] = strings.ReplaceAll(command[i], address, "unix/"+s.path("admin.sock"))
+	}
+	s.mustRun(command[1:]...)
+	s.kill()
+	if out, err := s.command(command[1:]...).CombinedOutput(); err == nil {
+		s.t.Errorf("a server that is gone is healthy: %s", out)
+	}
 }
 
 // below puts the folders of a packaged configuration below the server's.
