@@ -5,21 +5,26 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/whence-project/whence/internal/mailtest"
 )
 
 // exampleTests say how each of examples/*.caddyfile is started here, and what it must answer then.
 var exampleTests = map[string]struct {
 	replace []string // what is in the file, and what takes its place: ports and addresses
-	check   func(t *testing.T, s *server)
+	check   func(t *testing.T, s *server, told *mailtest.Server, posted <-chan string)
 }{
 	"homelab": {[]string{
 		"bind :53", "bind 127.0.0.1:0", "bind :43", "bind 127.0.0.1:0",
@@ -30,12 +35,14 @@ var exampleTests = map[string]struct {
 		"http://:20000 {", "http://:0 {\n\tbind 127.0.0.11", "http://:8000 {", "http://:0 {\n\tbind 127.0.0.12",
 		"http://:5730 {", "http://:0 {\n\tbind 127.0.0.13", "http://:10004 {", "http://:0 {\n\tbind 127.0.0.14",
 		"http://:9180 {\n\tbind 127.0.0.1", "http://:0 {\n\tbind 127.0.0.15",
+		"wait 1h", "wait 1s",
 	}, checkSOC},
 	"dns-operator": {[]string{
 		"bind :53 tls://:853", "bind 127.0.0.1:0 tls://127.0.0.1:0",
 		"auto_https disable_redirects", "auto_https disable_redirects\n\tlocal_certs\n\tskip_install_trust",
 		"dns.example.org {\n", "dns.example.org {\n\tbind unix/{$WHENCE_TEST_SITE}\n",
 		"http://:9180 {\n\tbind 127.0.0.1", "http://:0 {\n\tbind 127.0.0.15",
+		"format slack", "format slack\n\t\t\twait 100ms",
 		"lame_duck 10s", "lame_duck 100ms",
 	}, checkOperator},
 }
@@ -59,9 +66,11 @@ func TestExamples(t *testing.T) {
 			s.mustRun("fmt", "--diff", abs(t, file))
 			s.mustRun("validate", "--adapter", "caddyfile", "--config", abs(t, file))
 			config = s.ofThisMachine(config, exampleTests[name].replace)
-			s.env = s.resolvers()
+			told := mailtest.New(t, mailtest.Options{})
+			chat, posted := chatServer(t)
+			s.env = append(s.resolvers(), "WHENCE_SMTP="+told.Addr()+" plain", "WHENCE_CHAT_URL="+chat)
 			s.start(config)
-			exampleTests[name].check(t, s)
+			exampleTests[name].check(t, s, told, posted)
 			if err := s.load(config); err != nil {
 				t.Error(err)
 			}
@@ -136,6 +145,20 @@ func (s *server) resolvers() (env []string) {
 	return append(env, "SSL_CERT_FILE="+s.path("authorities.pem"), "WHENCE_ROUTER=udp://127.0.0.1:9", "WHENCE_INTERNAL=udp://127.0.0.1:9")
 }
 
+// chatServer takes what is posted to it.
+func chatServer(t *testing.T) (url string, posted <-chan string) {
+	t.Helper()
+	messages := make(chan string, 100)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err == nil {
+			messages <- string(b)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL, messages
+}
+
 // siteOn is the address of the HTTP listener on that loopback address, whose port the kernel chose.
 func (s *server) siteOn(ip string) string {
 	s.t.Helper()
@@ -149,7 +172,7 @@ func (s *server) siteOn(ip string) string {
 	return entry.Address
 }
 
-func checkHomelab(t *testing.T, s *server) {
+func checkHomelab(t *testing.T, s *server, _ *mailtest.Server, _ <-chan string) {
 	s.write("blocklists/ads.txt", "ads.example.org\n")
 	s.write("records/192.168.0.0_16", "netname: home\n")
 	for _, network := range []string{"udp", "tcp"} {
@@ -178,7 +201,7 @@ func checkHomelab(t *testing.T, s *server) {
 	}
 }
 
-func checkSOC(t *testing.T, s *server) {
+func checkSOC(t *testing.T, s *server, told *mailtest.Server, _ <-chan string) {
 	s.write("data/top-1m.csv", "1,example.net\n2,example.org\n")
 	s.log.wait(t, 1, `"logger":"enrich.sources.rank"`, `"file":"`+s.path("data/top-1m.csv")+`"`)
 	for _, tt := range []struct{ ip, path, want string }{
@@ -197,16 +220,20 @@ func checkSOC(t *testing.T, s *server) {
 	if got := ask(t, s.whois(0), "10.0.0.1"); !strings.Contains(got, "% IP address data powered by IPinfo") {
 		t.Errorf("no attribution in %q", got)
 	}
+	if mail := told.Wait(t, 1)[0]; !strings.Contains(mail.Body, "example.org") {
+		t.Errorf("mailed:\n%s", mail.Body)
+	}
 	eventually(t, "first contacts are in a file of their own", func() bool {
 		b, err := os.ReadFile(s.path("first-contacts.json"))
 		return err == nil && strings.Contains(string(b), `"name":"example.org"`)
 	})
 }
 
-func checkOperator(t *testing.T, s *server) {
+func checkOperator(t *testing.T, s *server, _ *mailtest.Server, posted <-chan string) {
 	for _, network := range []string{"udp", "tcp"} {
 		mustResolve(t, network, s.dns(network), "www.example.org", dns.RcodeSuccess)
 	}
+	s.write("blocklists/broken.txt", "\x1f\x8bno gzip")
 	untrusted := &tls.Config{ServerName: "dns.example.org", InsecureSkipVerify: true} // Caddy's own authority has signed
 	q := new(dns.Msg).SetQuestion("www.example.org.", dns.TypeA)
 	eventually(t, "there is a certificate, and an answer over TLS", func() bool {
@@ -227,5 +254,13 @@ func checkOperator(t *testing.T, s *server) {
 		if status, body, err := fetch(httpAt(s.siteOn("127.0.0.15")), path); err != nil || status != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %.200q, %v", path, status, body, err)
 		}
+	}
+	select {
+	case message := <-posted:
+		if !strings.Contains(message, "broken.txt") {
+			t.Errorf("the chat was told %s", message)
+		}
+	case <-time.After(patience):
+		t.Error("the chat was not told of a list that was refused")
 	}
 }
