@@ -23,6 +23,7 @@ func dataCommand() *cobra.Command {
 		Short: "The files of the configuration's sources: bring them up to date, list and verify them",
 		Long: "Works on the files that the sources of a configuration read, in this process; a running server takes in what has changed by itself.\n" +
 			"Without --config, the configuration is the Caddyfile in the working folder.",
+		Example: "  caddy whence data list --config /etc/whence/Caddyfile\n  caddy whence data update --config /etc/whence/Caddyfile mmdb",
 	}
 	cmd.AddCommand(dataUpdateCommand(), dataListCommand(), dataVerifyCommand())
 	return cmd

@@ -110,7 +110,7 @@ func (c conn) CloseWrite() error {
 //		}
 //		allow  <network…>
 //		deny   <network…>
-//		footer <line…>
+//		footer <line…>|attribution
 //		log_bulk_lines
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {

@@ -20,7 +20,9 @@ func BenchmarkHandle(b *testing.B) {
 		name string
 		data func(i int) map[string]any
 	}{
-		{"one thing", func(int) map[string]any { return map[string]any{"name": "example.org", "scope": "dns", "event": uint64(1)} }},
+		{"one thing", func(int) map[string]any {
+			return map[string]any{"name": "example.org", "scope": "dns", "event": uint64(1)}
+		}},
 		{"many things", func(i int) map[string]any {
 			return map[string]any{"name": names[i%len(names)], "scope": "dns", "event": uint64(1)}
 		}},
