@@ -125,11 +125,30 @@ var houseConfig = template.Must(template.New("").Parse(`{
 }
 http:// {
 	bind fd/3
-	dns_query
-	domain_stats {
-		wait 1s
-		{{if .Odd}}format b
-		new_names 1000000/s{{end}}
+	log {
+		output discard
+		format enrich {
+			{{if .Odd}}object{{end}}
+		}
+	}
+	@enriched {
+		path /enriched
+		enrich {query.ip} country_code US
+	}
+	enrich {query.ip} {
+		log
+		headers
+		observe
+	}
+	respond @enriched "{enrich.asn} {enrich.country_code}"
+	@doors not path /enriched
+	handle @doors {
+		dns_query
+		domain_stats {
+			wait 1s
+			{{if .Odd}}format b
+			new_names 1000000/s{{end}}
+		}
 	}
 }
 `))

@@ -98,11 +98,11 @@ func grown(before, after map[string]int) string {
 	return b.String()
 }
 
-// Between two moments of rest a server may differ by that much: timers of Caddy's and the runtime's come and go, and its allocator
-// keeps what it may need again.
+// Between two moments of rest a server may differ by that much: timers of Caddy's and the runtime's come and go, the configuration before
+// the last may not be let go yet, and the allocator keeps what it may need again.
 const (
 	fewMore      = 3
-	bytesMore    = 1 << 20
+	bytesMore    = 3 << 20
 	residentMore = 64 << 20
 )
 

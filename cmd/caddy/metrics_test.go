@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/whence-project/whence/internal/testenv"
 )
@@ -63,6 +64,27 @@ next:
 		sum += v
 	}
 	return sum
+}
+
+// counted is what the series whose metric and labels contain the words add up to, at least.
+type counted struct {
+	words []string
+	n     float64
+}
+
+// scrapeUntil waits until all is counted: some is only after the answer was sent.
+func (s *server) scrapeUntil(t *testing.T, all []counted) (m scrape) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		m = s.scrape()
+		i := slices.IndexFunc(all, func(c counted) bool { return m.sum(c.words...) < c.n })
+		if i < 0 {
+			return m
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%q: %v, want %v or more", all[i].words, m.sum(all[i].words...), all[i].n)
+		}
+	}
 }
 
 var labelNames = regexp.MustCompile(`(\w+)="`)
@@ -127,22 +149,16 @@ func TestMetricsSurviveReloads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	visit := func() {
-		t.Helper()
-		for _, v := range h.visitors() {
-			if err := v.ask(0); err != nil {
-				t.Errorf("%s: %v", v.door, err)
-			}
-			v.leave()
+	for _, v := range h.visitors() {
+		if err := v.ask(0); err != nil {
+			t.Errorf("%s: %v", v.door, err)
 		}
-		if _, err := resolve("udp", h.dns("udp"), "ads.example"); err != nil {
-			t.Error(err)
-		}
+		v.leave()
 	}
-	counted := []struct {
-		words []string
-		atOne float64 // what one visit counts
-	}{
+	if _, err := resolve("udp", h.dns("udp"), "ads.example"); err != nil {
+		t.Error(err)
+	}
+	last := h.scrapeUntil(t, []counted{
 		{[]string{"whois_queries_total{", `outcome="found"`}, 1},
 		{[]string{"whois_bulk_lines_total"}, bulkLines},
 		{[]string{"whois_query_duration_seconds_count"}, 1},
@@ -162,17 +178,9 @@ func TestMetricsSurviveReloads(t *testing.T) {
 		{[]string{"dns_upstream_seconds_count"}, 1},
 		{[]string{"registration_lookups_total"}, 1},
 		{[]string{"store_cache_lookups_total"}, 1},
-	}
-	visit()
-	first := h.scrape()
-	first.checkDocumented(t)
+	})
+	last.checkDocumented(t)
 	h.checkDashboards(t)
-	for _, c := range counted {
-		if n := first.sum(c.words...); n < c.atOne {
-			t.Errorf("%q: %v after one visit, want %v or more", c.words, n, c.atOne)
-		}
-	}
-	last := first
 	for _, step := range []struct {
 		name, config string
 		fails        bool

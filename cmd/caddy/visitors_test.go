@@ -36,7 +36,7 @@ func (h *house) visitors() []visitor {
 		for _, network := range []string{"udp", "tcp", "tcp-tls"} {
 			vs = append(vs, h.dnsVisitor(network, keep))
 		}
-		for _, r := range []request{getDomain, postBulk} {
+		for _, r := range []request{getDomain, postBulk, getEnriched} {
 			vs = append(vs, h.httpVisitor(r, "tcp", h.site, keep))
 		}
 	}
@@ -113,11 +113,12 @@ func get(name, path, want string) request {
 }
 
 var (
-	getDomain  = get("domain_stats", "/www.example.org", `"seen_by_you":`)
-	getMetrics = get("admin metrics", "/metrics", "caddy_whence_whois_bulk_lines_total")
-	getStatus  = get("admin status", "/whence/status", `"kind":"mmdb"`)
-	getLookup  = get("admin lookup", "/whence/lookup/8.8.8.8", "AS15169")
-	postBulk   = request{"bulk", fmt.Sprintf("POST /v1/lookup HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s",
+	getDomain   = get("domain_stats", "/www.example.org", `"seen_by_you":`)
+	getEnriched = get("enrich", "/enriched?ip=8.8.8.8", "AS15169 US")
+	getMetrics  = get("admin metrics", "/metrics", "caddy_whence_whois_bulk_lines_total")
+	getStatus   = get("admin status", "/whence/status", `"kind":"mmdb"`)
+	getLookup   = get("admin lookup", "/whence/lookup/8.8.8.8", "AS15169")
+	postBulk    = request{"bulk", fmt.Sprintf("POST /v1/lookup HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s",
 		8*bulkLines, strings.Repeat("8.8.8.8\n", bulkLines)), "AS15169", bulkLines}
 )
 
