@@ -32,7 +32,7 @@ func roomOf(pkg string) string {
 	switch top := topOf(pkg); {
 	case top == "":
 		return "root"
-	case top == "layer4whois" || top == "domainstats" || top == "dotforward":
+	case top == "layer4whois" || top == "domainstats" || top == "dotforward" || top == "annotate":
 		return "doors"
 	case top == "enrich" && pkg != "enrich" && pkg != "enrich/contacts":
 		return "sources"
@@ -94,6 +94,8 @@ func TestLayeringRules(t *testing.T) {
 		{"layer4whois", "enrich/mmdb", true, false},
 		{"layer4whois", "caddymodule/caddywhois", true, true},
 		{"dotforward", "caddymodule", false, true},
+		{"annotate", "enrich", false, false},
+		{"annotate", "layer4whois", false, true},
 		{"enrich", "layer4whois", false, true},
 		{"enrich", "enrich/iana", false, true},
 		{"domainstats", "enrich/contacts", false, false},

@@ -167,7 +167,7 @@ func (b *Builder) Field(key, value string) *Builder { return b.Add(Field{Key: ke
 // set with Canonical.
 func (b *Builder) Add(fd Field) *Builder {
 	fd.Key, fd.Value = Clean(fd.Key), Clean(fd.Value)
-	if fd.Type == Number && !isJSONNumber(fd.Value) || fd.Type == Bool && fd.Value != "true" && fd.Value != "false" {
+	if fd.Type == Number && !IsJSONNumber(fd.Value) || fd.Type == Bool && fd.Value != "true" && fd.Value != "false" {
 		fd.Type = Text
 	}
 	b.f.fields = append(b.f.fields, fd)

@@ -54,22 +54,22 @@ func (r *Record) appendCanonical(b []byte, k Key, v string) []byte {
 		for more := true; more; {
 			var one string
 			one, v, more = strings.Cut(v, "\n")
-			if b = appendString(b, one); more {
+			if b = AppendJSONString(b, one); more {
 				b = append(b, ',')
 			}
 		}
 		return append(b, ']')
 	case Rank, FreqAverage, FreqWord:
-		if isJSONNumber(v) {
+		if IsJSONNumber(v) {
 			return append(b, v...)
 		}
 	}
-	return appendString(b, v)
+	return AppendJSONString(b, v)
 }
 
 func (s Subject) appendJSON(b []byte) []byte {
 	if s.kind == Domain || s.kind == Name {
-		return appendString(b, s.name)
+		return AppendJSONString(b, s.name)
 	}
 	return append(s.AppendTo(append(b, '"')), '"')
 }
@@ -77,10 +77,10 @@ func (s Subject) appendJSON(b []byte) []byte {
 func (r *Record) appendPart(b []byte, p Part) []byte {
 	f := p.Fragment
 	b = append(b, `{"source":`...)
-	b = appendString(b, p.Source)
+	b = AppendJSONString(b, p.Source)
 	if f.origin.Name != "" && f.origin.Name != p.Source {
 		b = append(b, `,"name":`...)
-		b = appendString(b, f.origin.Name)
+		b = AppendJSONString(b, f.origin.Name)
 	}
 	if t := f.AsOf(); !t.IsZero() {
 		b = append(b, `,"as_of":"`...)
@@ -105,14 +105,14 @@ func (r *Record) appendPart(b []byte, p Part) []byte {
 	}
 	b = append(b, '}')
 	if len(f.fields) == 0 && f.verbatim != "" {
-		b = appendString(append(b, `,"text":`...), f.verbatim)
+		b = AppendJSONString(append(b, `,"text":`...), f.verbatim)
 	}
 	return append(b, '}')
 }
 
 // appendField appends a key and its value, or the array of values of a list.
 func appendField(b []byte, values []Field) []byte {
-	b = append(appendString(b, values[0].Key), ':')
+	b = append(AppendJSONString(b, values[0].Key), ':')
 	if !values[0].List {
 		return appendValue(b, values[0])
 	}
@@ -128,7 +128,7 @@ func appendField(b []byte, values []Field) []byte {
 
 func appendValue(b []byte, f Field) []byte {
 	if f.Type == Text || f.Value == "" {
-		return appendString(b, f.Value)
+		return AppendJSONString(b, f.Value)
 	}
 	return append(b, f.Value...)
 }
@@ -139,17 +139,17 @@ func (r *Record) appendNotes(b []byte) []byte {
 			b = append(b, ',')
 		}
 		b = append(b, `{"source":`...)
-		b = appendString(b, n.Source)
+		b = AppendJSONString(b, n.Source)
 		b = append(b, `,"kind":"`...)
 		b = append(b, n.Kind.String()...)
 		b = append(b, `","text":`...)
-		b = append(appendString(b, n.Text), '}')
+		b = append(AppendJSONString(b, n.Text), '}')
 	}
 	return b
 }
 
-// isJSONNumber reports whether v can stand in JSON as it is (RFC 8259 §6): databases hold NaN and infinities too.
-func isJSONNumber(v string) bool {
+// IsJSONNumber reports whether v can stand in JSON as it is (RFC 8259 §6): databases hold NaN and infinities too.
+func IsJSONNumber(v string) bool {
 	if classify(v) == digit {
 		return v[0] != '0' || len(v) == 1
 	}
@@ -158,9 +158,9 @@ func isJSONNumber(v string) bool {
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s as a JSON string (RFC 8259). U+2028 and U+2029 are escaped, for readers that are JavaScript; what is
+// AppendJSONString appends s as a JSON string (RFC 8259). U+2028 and U+2029 are escaped, for readers that are JavaScript; what is
 // not UTF-8 becomes U+FFFD.
-func appendString(b []byte, s string) []byte {
+func AppendJSONString(b []byte, s string) []byte {
 	b = append(b, '"')
 	run := 0 // start of what goes out as it is
 	for i := 0; i < len(s); {

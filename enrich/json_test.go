@@ -72,12 +72,12 @@ func TestAppendJSON(t *testing.T) {
 
 func TestIsJSONNumber(t *testing.T) {
 	for _, ok := range []string{"0", "7", "-7", "1.5", "1e9", "1E-9", "18446744073709551616"} {
-		if !isJSONNumber(ok) {
+		if !IsJSONNumber(ok) {
 			t.Errorf("%q is a number", ok)
 		}
 	}
 	for _, no := range []string{"", "-", "+1", "01", "1.", ".5", "0x1", "NaN", "Inf", "-Inf", "null", "true", `"1"`, "1 ", "[1]", "1,2"} {
-		if isJSONNumber(no) {
+		if IsJSONNumber(no) {
 			t.Errorf("%q is no number", no)
 		}
 	}
@@ -89,7 +89,7 @@ func FuzzAppendString(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		out := appendString(nil, in)
+		out := AppendJSONString(nil, in)
 		var back string
 		if err := json.Unmarshal(out, &back); err != nil {
 			t.Fatalf("%q: %s: %v", in, out, err)

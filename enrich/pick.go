@@ -103,7 +103,7 @@ func (p Pick) Values(r *Record) []string {
 func (p Pick) Type(r *Record) Type {
 	switch p.key {
 	case Rank, FreqAverage, FreqWord:
-		if isJSONNumber(r.Value(p.key)) {
+		if IsJSONNumber(r.Value(p.key)) {
 			return Number
 		}
 	case None:

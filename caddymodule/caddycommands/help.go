@@ -15,6 +15,7 @@ Shells complete commands, flags and their values once they have loaded what "cad
 (servers, sources, options) is in the documents of Whence, docs/ or /usr/share/doc/whence.`
 
 	examples = `  caddy whence lookup 8.8.8.8 example.org
+  caddy whence annotate --config /etc/whence/Caddyfile access.log
   caddy whence status --config /etc/whence/Caddyfile
   caddy whence export --all --address unix//run/whence/admin.sock names.json`
 )

@@ -23,11 +23,11 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "whence",
-		Short: "What Whence knows and remembers: look up, see how it is, keep data fresh, preload, import, export",
+		Short: "What Whence knows and remembers: look up, annotate logs, see how it is, keep data fresh, preload, import, export",
 		Long:  long,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Example = examples
-			cmd.AddCommand(lookupCommand(), statusCommand(), dataCommand(), preloadCommand(), importCommand(), exportCommand())
+			cmd.AddCommand(lookupCommand(), annotateCommand(), statusCommand(), dataCommand(), preloadCommand(), importCommand(), exportCommand())
 		},
 	})
 }

@@ -76,7 +76,10 @@ func lite(t *testing.T, options string) *server {
 }
 
 func liteConfig(db, options string) string {
-	return globals(fmt.Sprintf("\tenrich {\n\t\tmmdb %s\n\t}\n\twhois {\n\t\tbind 127.0.0.1:0\n%s\n\t}", db, options))
+	if options != "" {
+		options += "\n"
+	}
+	return globals(fmt.Sprintf("\tenrich {\n\t\tmmdb %s\n\t}\n\twhois {\n\t\tbind 127.0.0.1:0\n%s\t}", db, options))
 }
 
 // TestArticle holds the answers to the two queries that the article on the MMDB WHOIS server shows.
