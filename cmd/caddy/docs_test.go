@@ -143,7 +143,7 @@ func TestDocumentedCommands(t *testing.T) {
 	n := 0
 	for _, b := range documents(t) {
 		kind, name, _ := strings.Cut(b.lang, " ")
-		if kind != "console" {
+		if kind != "console" || name == "tour" { // TestTour types that
 			continue
 		}
 		for _, c := range commands(b.text) {
@@ -157,9 +157,16 @@ func TestDocumentedCommands(t *testing.T) {
 }
 
 func (s *server) runDocumented(t *testing.T, c documented) {
+	if complaint := s.tryDocumented(c); complaint != "" {
+		t.Error(complaint)
+	}
+}
+
+// tryDocumented runs a command and returns what is wrong with its output, empty if nothing is.
+func (s *server) tryDocumented(c documented) string {
 	_, port, err := net.SplitHostPort(s.whois(0))
 	if err != nil {
-		t.Fatal(err)
+		return err.Error()
 	}
 	command := strings.ReplaceAll(c.command, "1043", port)
 	if strings.Contains(command, "1053") {
@@ -177,8 +184,9 @@ func (s *server) runDocumented(t *testing.T, c documented) {
 	out, err := cmd.CombinedOutput()
 	got := strings.ReplaceAll(strings.ReplaceAll(string(out), "\r\n", "\n"), port, "1043")
 	if err != nil || !regexp.MustCompile(pattern(c.output)).MatchString("\n"+strings.TrimSpace(got)) {
-		t.Errorf("$ %s\n(%v) got:\n%s\nwant:\n%s", command, err, got, c.output)
+		return fmt.Sprintf("$ %s\n(%v) got:\n%s\nwant:\n%s", command, err, got, c.output)
 	}
+	return ""
 }
 
 type documented struct{ command, output string }
