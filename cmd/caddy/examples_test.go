@@ -64,7 +64,8 @@ func TestExamples(t *testing.T) {
 			dialsOnlyPlaceholders(t, config)
 			s := newServer(t)
 			s.mustRun("fmt", "--diff", abs(t, file))
-			s.mustRun("validate", "--adapter", "caddyfile", "--config", abs(t, file))
+			s.write("as-it-is", strings.ReplaceAll(config, "/var/log/", s.dir+"/")) // Caddy opens logs to validate them
+			s.mustRun("validate", "--adapter", "caddyfile", "--config", "as-it-is")
 			config = s.ofThisMachine(config, exampleTests[name].replace)
 			told := mailtest.New(t, mailtest.Options{})
 			chat, posted := chatServer(t)
