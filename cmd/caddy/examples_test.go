@@ -14,9 +14,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/miekg/dns"
 
 	"github.com/whence-project/whence/internal/mailtest"
 )
@@ -29,6 +26,8 @@ var exampleTests = map[string]struct {
 	"homelab": {[]string{
 		"bind :53", "bind 127.0.0.1:0", "bind :43", "bind 127.0.0.1:0",
 		"http://whence.home.arpa {", "http://whence.home.arpa {\n\tbind unix/{$WHENCE_TEST_SITE}",
+		"grace_period 10s", "grace_period 10s\n\tauto_https disable_redirects\n\tlocal_certs\n\tskip_install_trust\n\thttps_port 0",
+		"photos.example.org {", "photos.example.org {\n\tbind 127.0.0.16",
 	}, checkHomelab},
 	"soc": {[]string{
 		"bind :43", "bind 127.0.0.1:0",
@@ -166,7 +165,8 @@ func chatServer(t *testing.T) (url string, posted <-chan string) {
 	return srv.URL, messages
 }
 
-// publishers offers what examples download: a list of two names, and databases, of which there are none.
+// publishers offers what examples download (a list of two names, and databases, of which there are none), and the service that one is
+// in front of.
 func publishers(t *testing.T) (env []string) {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -177,8 +177,23 @@ func publishers(t *testing.T) (env []string) {
 		io.WriteString(w, "1,example.net\n2,example.org\n")
 	}))
 	t.Cleanup(srv.Close)
+	photos := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "photos") }))
+	t.Cleanup(photos.Close)
 	return []string{"WHENCE_TOP=" + srv.URL + "/top.csv", "WHENCE_IPINFO=" + srv.URL + "/a.mmdb", "WHENCE_COUNTRIES=" + srv.URL + "/b.mmdb",
-		"WHENCE_ASNS=" + srv.URL + "/c.mmdb", "IPINFO_TOKEN=secret"}
+		"WHENCE_ASNS=" + srv.URL + "/c.mmdb", "IPINFO_TOKEN=secret", "WHENCE_PHOTOS=" + photos.Listener.Addr().String()}
+}
+
+// untrusted takes any certificate: Caddy's own authority has signed.
+func untrusted(name string) *tls.Config {
+	return &tls.Config{ServerName: name, InsecureSkipVerify: true}
+}
+
+// httpsAt is httpAt over TLS.
+func httpsAt(network, address, name string) *http.Client {
+	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: untrusted(name), DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}}}
 }
 
 // siteOn is the address of the HTTP listener on that loopback address, whose port the kernel chose.
@@ -192,98 +207,4 @@ func (s *server) siteOn(ip string) string {
 		s.t.Fatal(err)
 	}
 	return entry.Address
-}
-
-func checkHomelab(t *testing.T, s *server, _ *mailtest.Server, _ <-chan string) {
-	s.write("blocklists/ads.txt", "ads.example.org\n")
-	s.write("records/192.168.0.0_16", "netname: home\n")
-	for _, network := range []string{"udp", "tcp"} {
-		mustResolve(t, network, s.dns(network), "www.example.org", dns.RcodeSuccess)
-	}
-	first := func(name string) string {
-		reply := mustResolve(t, "udp", s.dns("udp"), name, dns.RcodeSuccess)
-		if len(reply.Answer) == 0 {
-			return ""
-		}
-		return reply.Answer[0].(*dns.A).A.String()
-	}
-	if got := first("whence.home.arpa"); got != "192.168.1.2" {
-		t.Errorf("the host of the example is %s", got)
-	}
-	eventually(t, "a name on the list is blocked", func() bool { return first("x.ads.example.org") == "0.0.0.0" })
-	eventually(t, "the record is there", func() bool { return strings.HasPrefix(ask(t, s.whois(0), "192.168.3.4"), "netname: home") })
-	c := s.client("site.sock")
-	resp, err := c.Get("http://whence.home.arpa/v1/lookup/www.example.org")
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("/v1/lookup: %s", resp.Status)
-	}
-}
-
-func checkSOC(t *testing.T, s *server, told *mailtest.Server, _ <-chan string) {
-	eventually(t, "the list is downloaded and taken in", func() bool {
-		_, body, err := fetch(httpAt(s.siteOn("127.0.0.11")), "/alexa/example.org")
-		return err == nil && body == "2"
-	})
-	for _, tt := range []struct{ ip, path, want string }{
-		{"127.0.0.11", "/domain/creation_date/example.org", ""},
-		{"127.0.0.12", "/example.org", `"seen_by_web": `},
-		{"127.0.0.13", "/example.org", `{"alerts":[`},
-		{"127.0.0.14", "/measure/example.org", "("},
-		{"127.0.0.15", "/metrics", "caddy_whence_"},
-	} {
-		status, body, err := fetch(httpAt(s.siteOn(tt.ip)), tt.path)
-		if err != nil || status != http.StatusOK || !strings.Contains(body, tt.want) {
-			t.Errorf("%s of %s: %d %q, %v", tt.path, tt.ip, status, body, err)
-		}
-	}
-	if got := ask(t, s.whois(0), linkLocal); !strings.HasPrefix(got, "route: 169.254.0.0/16") {
-		t.Errorf("whois says %q", got)
-	}
-	if mail := told.Wait(t, 1)[0]; !strings.Contains(mail.Body, "example.org") {
-		t.Errorf("mailed:\n%s", mail.Body)
-	}
-	eventually(t, "first contacts are in a file of their own", func() bool {
-		b, err := os.ReadFile(s.path("first-contacts.json"))
-		return err == nil && strings.Contains(string(b), `"name":"example.org"`)
-	})
-}
-
-func checkOperator(t *testing.T, s *server, _ *mailtest.Server, posted <-chan string) {
-	for _, network := range []string{"udp", "tcp"} {
-		mustResolve(t, network, s.dns(network), "www.example.org", dns.RcodeSuccess)
-	}
-	s.write("blocklists/broken.txt", "\x1f\x8bno gzip")
-	untrusted := &tls.Config{ServerName: "dns.example.org", InsecureSkipVerify: true} // Caddy's own authority has signed
-	q := new(dns.Msg).SetQuestion("www.example.org.", dns.TypeA)
-	eventually(t, "there is a certificate, and an answer over TLS", func() bool {
-		reply, _, err := (&dns.Client{Net: "tcp-tls", Timeout: patience, TLSConfig: untrusted}).Exchange(q, s.dns("tls"))
-		return err == nil && reply.Rcode == dns.RcodeSuccess
-	})
-	b, err := q.Pack()
-	if err != nil {
-		t.Fatal(err)
-	}
-	https := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: untrusted, DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", s.path("site.sock"))
-		}}}
-	resp, err := https.Post("https://dns.example.org/dns-query", "application/dns-message", strings.NewReader(string(b)))
-	checkDoH(t, resp, err)
-	for path, want := range map[string]string{"/health": `{"healthy":true`, "/metrics": "caddy_whence_dns_queries_total"} {
-		if status, body, err := fetch(httpAt(s.siteOn("127.0.0.15")), path); err != nil || status != http.StatusOK || !strings.Contains(body, want) {
-			t.Errorf("%s: %d %.200q, %v", path, status, body, err)
-		}
-	}
-	select {
-	case message := <-posted:
-		if !strings.Contains(message, "broken.txt") {
-			t.Errorf("the chat was told %s", message)
-		}
-	case <-time.After(patience):
-		t.Error("the chat was not told of a list that was refused")
-	}
 }
