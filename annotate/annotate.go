@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/whence-project/whence/enrich"
 )
 
 // The limits that an [Annotator] goes by where its options are zero.
@@ -54,7 +56,7 @@ type Options struct {
 // Annotator annotates logs, one at a time. What it has been told about one it knows for the next.
 type Annotator struct {
 	opt     Options
-	fields  []field // those of the annotations, and behind them those of the summary
+	fields  []enrich.Pick // those of the annotations, and behind them those of the summary
 	shown   int
 	workers []*worker
 

@@ -98,7 +98,7 @@ func (a *answers) intern(key []byte, text int, known bool, tally []value) id {
 }
 
 // tallied are the fields that a summary counts by.
-var tallied = append(fieldsOf(enrich.ASN, enrich.ASName, enrich.CountryCode), field{name: Network})
+var tallied = enrich.PicksOf([]string{"asn", "as_name", "country_code", Network})
 
 func factsOf(values []value) facts {
 	clone := func(i int) string { return strings.Clone(values[i].text) }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/whence-project/whence/enrich"
 )
 
 // Header says whether the first record of a CSV file names the columns.
@@ -19,7 +21,7 @@ const (
 )
 
 // newCSV is how the records of a CSV file are annotated: in columns behind the last one. sample has its first records.
-func newCSV(o *Options, fields []field, name string, sample []byte, delimiter byte) (*layout, error) {
+func newCSV(o *Options, fields []enrich.Pick, name string, sample []byte, delimiter byte) (*layout, error) {
 	l := &layout{
 		style: "csv" + string(rune(delimiter)), names: o.Names, appended: true, delimiter: delimiter, end: lastRecord(delimiter), render: renderCSV(delimiter),
 		scan: scanCSV, emit: emitCSV,
@@ -107,10 +109,10 @@ func addressColumns(records [][]string, header bool) (columns []int) {
 }
 
 // headerOf are the names of the columns that are added: client_asn for the field asn of the column client.
-func headerOf(first []string, inputs []int, fields []field, delimiter byte) (names []byte) {
+func headerOf(first []string, inputs []int, fields []enrich.Pick, delimiter byte) (names []byte) {
 	for _, column := range inputs {
 		for _, f := range fields {
-			names = appendCSV(append(names, delimiter), first[column]+"_"+f.name, delimiter)
+			names = appendCSV(append(names, delimiter), first[column]+"_"+f.Name(), delimiter)
 		}
 	}
 	return names

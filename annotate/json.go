@@ -14,7 +14,7 @@ import (
 const DefaultKey = "whence"
 
 // newJSON is how JSON lines are annotated: by members that are put before the closing brace, and nothing else changes.
-func newJSON(o *Options, fields []field) (*layout, error) {
+func newJSON(o *Options, fields []enrich.Pick) (*layout, error) {
 	l := &layout{style: "json", names: o.Names, end: lastLine, render: renderObject, scan: scanJSON, emit: emitJSON}
 	if len(o.In) > maxPaths {
 		return nil, fmt.Errorf("%d paths are chosen: %d may be", len(o.In), maxPaths)
@@ -38,7 +38,7 @@ func newJSON(o *Options, fields []field) (*layout, error) {
 	l.style, l.render, l.flat = "flat", renderFlat, true
 	for _, in := range o.In {
 		for _, f := range fields {
-			key := strings.ReplaceAll(in, ".", "_") + "_" + f.name
+			key := strings.ReplaceAll(in, ".", "_") + "_" + f.Name()
 			l.keys, l.added = append(l.keys, keyOf(key)), append(l.added, quoteKey(key))
 		}
 	}

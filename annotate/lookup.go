@@ -11,7 +11,7 @@ import (
 // Lookup is whom annotations are asked of: [Local] or [Remote].
 type Lookup interface {
 	// session is what one goroutine asks through, for the values of fields.
-	session(fields []field) session
+	session(fields []enrich.Pick) session
 	// generation changes when answers may have. It is cheap enough to be asked for every few hundred lines.
 	generation() uint64
 }
@@ -43,12 +43,12 @@ func (l local) generation() (sum uint64) {
 	return sum
 }
 
-func (l local) session(fields []field) session {
+func (l local) session(fields []enrich.Pick) session {
 	s := &localSession{
 		chain: l.chain, fields: fields, values: make([]value, len(fields)),
-		query: enrich.Query{Offline: true, Want: want(fields), Priority: enrich.Pipeline},
+		query: enrich.Query{Offline: true, Want: enrich.WantOf(fields...), Priority: enrich.Pipeline},
 	}
-	if !slices.ContainsFunc(fields, func(f field) bool { return f.name == Network }) {
+	if !slices.ContainsFunc(fields, func(f enrich.Pick) bool { return f.Name() == Network }) {
 		s.memo = &memo{want: s.query.Want}
 	}
 	return s
@@ -56,7 +56,7 @@ func (l local) session(fields []field) session {
 
 type localSession struct {
 	chain   *enrich.Chain
-	fields  []field
+	fields  []enrich.Pick
 	values  []value
 	scratch []byte
 	query   enrich.Query

@@ -25,13 +25,13 @@ type remote struct {
 // generation is always the same: what a server has loaded meanwhile is not known here.
 func (remote) generation() uint64 { return 0 }
 
-func (r remote) session(fields []field) session {
+func (r remote) session(fields []enrich.Pick) session {
 	return &remoteSession{post: r.post, fields: fields, values: make([]value, len(fields))}
 }
 
 type remoteSession struct {
 	post    func(context.Context, io.Reader) (io.ReadCloser, error)
-	fields  []field
+	fields  []enrich.Pick
 	values  []value
 	request []byte
 }
@@ -85,8 +85,8 @@ func (s *remoteSession) askSome(ctx context.Context, all []enrich.Subject, first
 func (s *remoteSession) read(answer map[string]json.RawMessage) {
 	var sources []struct{ Fields map[string]json.RawMessage }
 	for i, f := range s.fields {
-		if f.key != enrich.None || f.name == Network {
-			s.values[i] = valueOf(answer[f.name])
+		if f.Key() != enrich.None || f.Name() == Network {
+			s.values[i] = valueOf(answer[f.Name()])
 			continue
 		}
 		if sources == nil {
@@ -94,7 +94,7 @@ func (s *remoteSession) read(answer map[string]json.RawMessage) {
 		}
 		s.values[i] = value{}
 		for _, source := range sources {
-			if s.values[i] = valueOf(source.Fields[f.name]); s.values[i].text != "" {
+			if s.values[i] = valueOf(source.Fields[f.Name()]); s.values[i].text != "" {
 				break
 			}
 		}

@@ -7,14 +7,14 @@ import (
 )
 
 // renderer appends the values of fields as an annotation has them. Where none has a value, what it appends stands for that.
-type renderer func(dst []byte, fields []field, values []value) []byte
+type renderer func(dst []byte, fields []enrich.Pick, values []value) []byte
 
 // telling are fields whose values tell by themselves what they are.
 var telling = enrich.SetOf(enrich.ASN, enrich.ASName, enrich.CountryCode, enrich.Country)
 
 // renderInPlace makes [AS15169 US] of what is known, and nothing of nothing. A value that does not say what it is has its name with
 // it: [rank=17].
-func renderInPlace(dst []byte, fields []field, values []value) []byte {
+func renderInPlace(dst []byte, fields []enrich.Pick, values []value) []byte {
 	start := len(dst)
 	for i, v := range values {
 		if v.text == "" {
@@ -25,8 +25,8 @@ func renderInPlace(dst []byte, fields []field, values []value) []byte {
 		} else {
 			dst = append(dst, ' ')
 		}
-		if f := fields[i]; f.name != Network && telling&enrich.SetOf(f.key) == 0 {
-			dst = append(append(dst, f.name...), '=')
+		if f := fields[i]; f.Name() != Network && telling&enrich.SetOf(f.Key()) == 0 {
+			dst = append(append(dst, f.Name()...), '=')
 		}
 		dst = appendWord(dst, v.text)
 	}
@@ -37,7 +37,7 @@ func renderInPlace(dst []byte, fields []field, values []value) []byte {
 }
 
 // renderAppended makes " AS15169 US", with a hyphen for what is not known, as access logs have it.
-func renderAppended(dst []byte, _ []field, values []value) []byte {
+func renderAppended(dst []byte, _ []enrich.Pick, values []value) []byte {
 	for _, v := range values {
 		dst = append(dst, ' ')
 		if v.text == "" {
@@ -72,7 +72,7 @@ func appendWord(dst []byte, s string) []byte {
 }
 
 // renderObject makes {"asn":"AS15169","country_code":"US"} of what is known, and nothing of nothing.
-func renderObject(dst []byte, fields []field, values []value) []byte {
+func renderObject(dst []byte, fields []enrich.Pick, values []value) []byte {
 	start := len(dst)
 	for i, v := range values {
 		if v.text == "" {
@@ -83,7 +83,7 @@ func renderObject(dst []byte, fields []field, values []value) []byte {
 		} else {
 			dst = append(dst, ',')
 		}
-		dst = append(append(append(dst, '"'), fields[i].name...), '"', ':')
+		dst = append(append(append(dst, '"'), fields[i].Name()...), '"', ':')
 		dst = appendJSON(dst, v)
 	}
 	if len(dst) > start {
@@ -96,7 +96,7 @@ func renderObject(dst []byte, fields []field, values []value) []byte {
 const flatEnd = 0
 
 // renderFlat makes the values alone, for the keys to be put before them; one that is not known is empty.
-func renderFlat(dst []byte, _ []field, values []value) []byte {
+func renderFlat(dst []byte, _ []enrich.Pick, values []value) []byte {
 	for _, v := range values {
 		if v.text != "" {
 			dst = appendJSON(dst, v)
@@ -130,7 +130,7 @@ func appendJSONValue(dst []byte, s string, kind enrich.Type) []byte {
 
 // renderCSV makes ",AS15169,US" with the delimiter of the file; what is not known is empty.
 func renderCSV(delimiter byte) renderer {
-	return func(dst []byte, _ []field, values []value) []byte {
+	return func(dst []byte, _ []enrich.Pick, values []value) []byte {
 		for _, v := range values {
 			dst = append(dst, delimiter)
 			dst = appendCSV(dst, v.text, delimiter)

@@ -12,8 +12,8 @@ import (
 type worker struct {
 	layout  *layout
 	session session
-	fields  []field // those of the annotations, and behind them those of the summary
-	shown   int     // how many are of the annotations
+	fields  []enrich.Pick // those of the annotations, and behind them those of the summary
+	shown   int           // how many are of the annotations
 
 	cache   cache
 	answers *answers
