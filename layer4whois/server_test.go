@@ -181,6 +181,9 @@ func TestLimits(t *testing.T) {
 	if got := ask(t, addr, "8.8.8.8"); got != slow {
 		t.Errorf("beyond the burst: %q", got)
 	}
+	for deadline := time.Now().Add(5 * time.Second); s.State().Open() > 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 	opt.Chain = nil
 	_, next := start(t, opt) // takes the first one's place
 	if got := ask(t, next, "8.8.8.8"); got != slow {
