@@ -14,7 +14,7 @@ func Path(t testing.TB, elem ...string) string {
 	t.Helper()
 	dir := os.Getenv("WHENCE_TESTDATA")
 	if dir == "" {
-		dir = filepath.Join(moduleRoot(t), "..", "shared", "data")
+		dir = filepath.Join(Root(t), "..", "shared", "data")
 	}
 	path := filepath.Join(append([]string{dir}, elem...)...)
 	if _, err := os.Stat(path); err != nil {
@@ -42,8 +42,8 @@ func Program(t testing.TB, name, pkg string) string {
 	return path
 }
 
-// moduleRoot walks up from the folder that the test runs in to the one with go.mod.
-func moduleRoot(t testing.TB) string {
+// Root is the root of the repository: the folder with go.mod above the one that the test runs in.
+func Root(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
