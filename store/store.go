@@ -147,6 +147,17 @@ type BucketStatus struct {
 	Size    int64  `json:"size"`    // of keys and values, in bytes
 }
 
+// Shared is a Cache that other machines fill too. Its Get answers from what this one has, as it must not wait.
+type Shared interface {
+	Cache
+	// Fetch is a Get that asks where the others put, too, and waits for that, not for long and not longer than ctx lasts. It is for
+	// who would otherwise do the work over again, and is not for a source's Add.
+	Fetch(ctx context.Context, bucket, key string) (value []byte, expires time.Time, ok bool)
+}
+
+// NodeBucket is how the name of a bucket ends that is of one machine alone. A Shared does not share it.
+const NodeBucket = ".state"
+
 // CacheStatus is how a Cache is. The counters are since the start.
 type CacheStatus struct {
 	Entries int       `json:"entries"`

@@ -85,9 +85,22 @@ func (l *ledger) hash(sc *scope, name string) uint64 { return maphash.String(l.s
 
 // Claim implements [store.Ledger].
 func (l *ledger) Claim(scope, name string, now time.Time) (store.Result, store.Sighting) {
-	sc := l.scopes.intern(scope)
-	if sc == nil || name == "" || len(name) > store.MaxName {
+	return l.see(scope, name, now, true)
+}
+
+// see sees a name. One that is not there yet is added if it may, and is Unseen otherwise.
+func (l *ledger) see(scope, name string, now time.Time, add bool) (store.Result, store.Sighting) {
+	if scope == "" || len(scope) > store.MaxScope || name == "" || len(name) > store.MaxName || l.closed.Load() {
 		return l.refuse()
+	}
+	sc := l.scopes.find(scope)
+	if sc == nil {
+		if !add {
+			return store.Unseen, store.Sighting{}
+		}
+		if sc = l.scopes.intern(scope); sc == nil {
+			return l.refuse()
+		}
 	}
 	k, h, ms := key{sc, name}, l.hash(sc, name), millis(now)
 	s := &l.stripes[h%numStripes]
@@ -108,6 +121,9 @@ func (l *ledger) Claim(scope, name string, now time.Time) (store.Result, store.S
 	if known && v.first != 0 {
 		v.touch(s.touch(k, ms))
 		return store.Seen, v.sighting(scope, name)
+	}
+	if !known && !add {
+		return store.Unseen, store.Sighting{}
 	}
 	return l.add(s, k, ms, known)
 }

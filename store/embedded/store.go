@@ -114,6 +114,12 @@ func (s *Store) Cache() store.Cache { return s.cache }
 // Ledger is the store's ledger.
 func (s *Store) Ledger() store.Ledger { return s.ledger }
 
+// See is [store.Ledger]'s Claim of a name that may not be added: Unseen where it is not in the ledger. It is for a ledger that is a
+// copy of another one.
+func (s *Store) See(scope, name string, now time.Time) (store.Result, store.Sighting) {
+	return s.ledger.see(scope, name, now, false)
+}
+
 // Flush writes what is in memory to the databases and returns when it is on the disk.
 func (s *Store) Flush() error { return errors.Join(s.ledger.fold(), s.cache.flush()) }
 
