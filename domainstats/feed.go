@@ -2,6 +2,7 @@ package domainstats
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -134,6 +135,10 @@ func (f *Feed) add(c *FirstContact) {
 func (f *Feed) from(after uint64) (position uint64, missed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	// Of a ledger that many machines share, a number may come after a higher one.
+	if i := slices.IndexFunc(f.lines, func(l feedLine) bool { return l.event == after }); i >= 0 {
+		return f.first + uint64(i) + 1, false
+	}
 	position = f.first
 	for i := range f.lines {
 		if f.lines[i].event > after {

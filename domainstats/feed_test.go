@@ -87,6 +87,63 @@ func TestFeedEmitsOnce(t *testing.T) {
 	}
 }
 
+// late is a ledger that tells of an event after one with a higher number, as one that many machines share does.
+type late struct {
+	store.Ledger
+	mu   sync.Mutex
+	list []store.Sighting
+}
+
+func (l *late) Pending(_ string, after uint64, _ int) (list []store.Sighting, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.list {
+		if s.Event > after {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+func (l *late) Done(events ...uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = slices.DeleteFunc(l.list, func(s store.Sighting) bool { return slices.Contains(events, s.Event) })
+	return nil
+}
+
+func (l *late) add(event uint64, name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, store.Sighting{Scope: DefaultScope, Name: name, First: time.Now(), Event: event})
+}
+
+// An event that comes late, with a lower number, is emitted, and a reader that comes again gets it.
+func TestFeedLate(t *testing.T) {
+	ledger := &late{}
+	ledger.add(7, "example.com")
+	var got emitted
+	f := newFeed(t, FeedOptions{Ledger: ledger, Use: FeedUse{Emit: got.add}})
+	waitFor(t, func() bool { return len(got.all()) == 1 })
+	ledger.add(5, "example.net")
+	f.Wake()
+	waitFor(t, func() bool { return len(got.all()) == 2 })
+	ledger.add(8, "example.org")
+	f.Wake()
+	waitFor(t, func() bool { return f.end() == 3 })
+	for _, tt := range []struct {
+		after, want uint64
+		missed      bool
+	}{{0, 0, false}, {7, 1, false}, {5, 2, false}, {8, 3, false}, {3, 0, true}} {
+		if position, missed := f.from(tt.after); position != tt.want || missed != tt.missed {
+			t.Errorf("after %d: from %d, %v, want %d, %v", tt.after, position, missed, tt.want, tt.missed)
+		}
+	}
+	if want := []uint64{7, 5, 8}; !slices.Equal(got.events, want) {
+		t.Errorf("emitted %v, want %v", got.events, want)
+	}
+}
+
 // An event waits for its registration, but not for ever.
 func TestFeedSettles(t *testing.T) {
 	src := &slow{let: make(chan struct{})}

@@ -49,8 +49,8 @@ type Use struct {
 	// Discreet has nobody on the way read the names: see [enrich.Query].
 	Discreet bool
 
-	// Emit is called with every first contact, in the order of their numbers: the place for a log line or an event. Where it says
-	// false, it is called again, later and maybe by another configuration. It may be nil.
+	// Emit is called with every first contact, in their order: the place for a log line or an event. Where it says false, it is
+	// called again, later and maybe by another configuration. It may be nil.
 	Emit func(*Contact) bool
 	// Young is the age of a registration below which EmitNew is called, too; 0 is never.
 	Young time.Duration
@@ -60,9 +60,9 @@ type Use struct {
 	EmitNew func(*Contact) bool
 }
 
-// Emitter emits the first contacts of one scope of a ledger: each once, in the order of their numbers, when the chain knows the
-// registration or could not learn it. Then it marks them as done; what a process that died had not marked is emitted again, with its
-// number. There must be one Emitter a scope.
+// Emitter emits the first contacts of one scope of a ledger: each once, in the order in which the ledger tells of them, which is that
+// of their numbers unless many machines share it, when the chain knows the registration or could not learn it. Then it marks them as
+// done; what a process that died had not marked is emitted again, with its number. There must be one Emitter a scope.
 type Emitter struct {
 	opt  Options
 	use  atomic.Pointer[Use]
@@ -172,6 +172,9 @@ func (e *Emitter) batch(ctx context.Context, after *uint64, undone *[]uint64) (n
 			return n, err
 		}
 		*undone = (*undone)[:0]
+	}
+	if len(pending) < batchSize {
+		*after = 0 // where many machines share the ledger, what another one did not emit comes late, with its number
 	}
 	return n, nil
 }

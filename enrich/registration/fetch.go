@@ -137,6 +137,9 @@ func (s *Source) run(key string, sub enrich.Subject, f *flight) {
 		f.entry = e // somebody was quicker
 		return
 	}
+	if f.entry = s.others(key); f.entry != nil {
+		return
+	}
 	for {
 		discreet := f.discreet()
 		answer, raw, p := s.lookup(sub, key, f)

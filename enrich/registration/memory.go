@@ -7,12 +7,13 @@ import (
 
 	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/registration/whoisreply"
+	"github.com/whence-project/whence/store"
 )
 
 // The buckets in the store, behind [Options.Bucket], which has the answers.
 const (
 	bucketRaw   = ".raw"
-	bucketState = ".state"
+	bucketState = store.NodeBucket // what this machine asked for is its own
 )
 
 // What is kept for how long beside the settings.
@@ -71,6 +72,34 @@ func (s *Source) entry(key string, now time.Time) *entry {
 		return nil
 	}
 	s.memory.Set(key, e)
+	return e
+}
+
+// others is what another machine has learnt under key, nil where there is none that shares its cache or its answer is not fresh.
+func (s *Source) others(key string) *entry {
+	shared, ok := s.opt.Cache.(store.Shared)
+	if !ok {
+		return nil
+	}
+	b, _, ok := shared.Fetch(s.ctx, s.opt.Bucket, key)
+	if !ok {
+		return nil
+	}
+	a, fresh, err := decode(b)
+	if err != nil {
+		s.log.Load().Debug("an answer of another machine cannot be read", zap.String("key", key), zap.Error(err))
+		return nil
+	}
+	e := s.newEntry(a, fresh, len(b))
+	if !e.isFresh(s.opt.Now()) {
+		return nil
+	}
+	if !s.opt.NoRaw {
+		shared.Fetch(s.ctx, s.opt.Bucket+bucketRaw, key) // so that it is here when it is wanted
+	}
+	s.landed.put(key, e)
+	s.memory.Set(key, e)
+	s.failed.Invalidate(key)
 	return e
 }
 

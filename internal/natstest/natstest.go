@@ -23,11 +23,13 @@ type Options struct {
 	Name string // "n1" if empty
 	// TLS makes the server speak it, with the certificate and key in these PEM files.
 	CertFile, KeyFile string
+	// NoJetStream leaves JetStream out.
+	NoJetStream bool
 	// Config is appended to the configuration: users, limits.
 	Config string
 
-	cluster string   // its name; empty: none
-	routes  []string // of those that are there already
+	route  string   // host:port for the other servers of the cluster; empty: there is none
+	routes []string // of all of them
 }
 
 // Server is a NATS server. Its methods end the test where they fail.
@@ -38,7 +40,6 @@ type Server struct {
 	dir     string
 	program string
 	port    string
-	route   string // host:port for the other servers of the cluster
 	cmd     *exec.Cmd
 	exited  chan struct{}
 }
@@ -71,31 +72,42 @@ func StartCluster(t testing.TB, n int) []*Server {
 	t.Helper()
 	servers := make([]*Server, n)
 	var routes []string
-	for i := range servers {
-		servers[i] = newServer(t, Options{Name: fmt.Sprintf("n%d", i+1), cluster: "test", routes: routes})
-		servers[i].start()
-		routes = append(routes, "nats://"+servers[i].route)
+	for _, address := range freeAddresses(t, n) {
+		routes = append(routes, "nats://"+address)
 	}
-	for _, s := range servers { // one that is started again finds the others
-		s.opt.routes = routes
+	for i := range servers {
+		servers[i] = newServer(t, Options{Name: fmt.Sprintf("n%d", i+1), route: strings.TrimPrefix(routes[i], "nats://"), routes: routes})
+		servers[i].start()
 	}
 	return servers
+}
+
+// freeAddresses are addresses on which nobody listens: the servers of a cluster must know each other's before they listen on them.
+func freeAddresses(t testing.TB, n int) (list []string) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // all are held until all are known
+		list = append(list, l.Addr().String())
+	}
+	return list
 }
 
 // config writes the configuration, with the ports that the server has got, or lets the kernel choose them.
 func (s *Server) config() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "server_name: %s\nhost: 127.0.0.1\nport: %s\nports_file_dir: %q\nlog_file: %q\n", s.opt.Name, s.port, s.dir, filepath.Join(s.dir, "log"))
-	fmt.Fprintf(&b, "jetstream { store_dir: %q }\n", s.Dir())
+	if !s.opt.NoJetStream {
+		fmt.Fprintf(&b, "jetstream { store_dir: %q }\n", s.Dir())
+	}
 	if s.opt.CertFile != "" {
 		fmt.Fprintf(&b, "tls { cert_file: %q, key_file: %q }\n", s.opt.CertFile, s.opt.KeyFile)
 	}
-	if s.opt.cluster != "" {
-		port := "-1"
-		if s.route != "" {
-			_, port, _ = net.SplitHostPort(s.route)
-		}
-		fmt.Fprintf(&b, "cluster { name: %s, host: 127.0.0.1, port: %s, routes: [%s] }\n", s.opt.cluster, port, strings.Join(s.opt.routes, ", "))
+	if s.opt.route != "" {
+		fmt.Fprintf(&b, "cluster { name: test, listen: %q, routes: [%s] }\n", s.opt.route, strings.Join(s.opt.routes, ", "))
 	}
 	b.WriteString(s.opt.Config)
 	name := filepath.Join(s.dir, "nats.conf")
@@ -135,7 +147,7 @@ func (s *Server) start() {
 func (s *Server) learnPorts() {
 	s.t.Helper()
 	name := filepath.Join(s.dir, fmt.Sprintf("%s_%d.ports", filepath.Base(s.program), s.cmd.Process.Pid))
-	var ports struct{ Nats, Cluster []string }
+	var ports struct{ Nats []string }
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		if b, err := os.ReadFile(name); err == nil && json.Unmarshal(b, &ports) == nil && len(ports.Nats) > 0 {
 			break
@@ -156,12 +168,6 @@ func (s *Server) learnPorts() {
 	s.port, s.URL = u.Port(), "nats://127.0.0.1:"+u.Port()
 	if s.opt.CertFile != "" {
 		s.URL = "tls://localhost:" + u.Port()
-	}
-	if len(ports.Cluster) > 0 {
-		if u, err = url.Parse(ports.Cluster[0]); err != nil {
-			s.t.Fatal(err)
-		}
-		s.route = "127.0.0.1:" + u.Port()
 	}
 }
 

@@ -3,13 +3,35 @@
 package natstest
 
 import (
+	"bytes"
+	"fmt"
 	"os"
+	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Freeze stops the process where it is (SIGSTOP): its connections stay, and nothing is answered.
-func (s *Server) Freeze() { s.signal(unix.SIGSTOP) }
+func (s *Server) Freeze() {
+	s.t.Helper()
+	s.signal(unix.SIGSTOP)
+	for deadline := time.Now().Add(patience); !stopped(s.PID()) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// stopped reports that all threads of a process stand still, where the system tells: they do not at once.
+func stopped(pid int) bool {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, name := range tasks {
+		b, err := os.ReadFile(name)
+		if i := bytes.LastIndexByte(b, ')'); err == nil && !bytes.HasPrefix(b[i+1:], []byte(" T")) {
+			return false
+		}
+	}
+	return true
+}
 
 // Thaw lets a frozen process go on.
 func (s *Server) Thaw() { s.signal(unix.SIGCONT) }

@@ -71,6 +71,9 @@ func (l *ledger) ask(link *link, k key, now time.Time) (store.Result, store.Sigh
 	case isFull(err):
 		l.full.Store(true)
 		return l.refuse()
+	case errors.Is(err, errForeign):
+		l.s.log.Error("a name cannot be claimed", zap.String("scope", k.scope), zap.String("name", k.name), zap.Error(err))
+		return l.refuse()
 	case err != nil:
 		if !link.slow.Swap(true) {
 			l.s.log.Warn("NATS does not answer a claim in time: new names are unknown until it does, and claimed then", zap.Error(err))
@@ -124,7 +127,7 @@ func (l *ledger) putOff(k key, now time.Time) (store.Result, store.Sighting) {
 func (l *ledger) create(ctx context.Context, link *link, k key, r record) (seq uint64, was record, err error) {
 	subject := l.subjects.of(k.scope, kindName, k.name)
 	expect := uint64(0)
-	for range 4 { // each time somebody else was quicker, or forgot the name
+	for try := 0; ; try++ { // each time somebody else was quicker, or forgot the name
 		r.again = expect != 0
 		ack, err := link.put(ctx, subject, r.encode(), expect)
 		if err == nil {
@@ -136,7 +139,10 @@ func (l *ledger) create(ctx context.Context, link *link, k key, r record) (seq u
 		msg, err := link.ledger.GetLastMsgForSubject(ctx, subject)
 		switch {
 		case errors.Is(err, jetstream.ErrMsgNotFound):
-			expect = 0
+			// Another's record is on its way to the servers of a cluster, and not there yet.
+			if expect = 0; !sleep(ctx, time.Millisecond<<min(try, 5)) {
+				return 0, record{}, ctx.Err()
+			}
 		case err != nil:
 			return 0, record{}, err
 		case isMarker(msg.Header):
@@ -144,13 +150,15 @@ func (l *ledger) create(ctx context.Context, link *link, k key, r record) (seq u
 		default:
 			was, ok := parseRecord(msg.Data)
 			if !ok {
-				return 0, record{}, fmt.Errorf("the ledger in NATS has something else than a record at %s", subject)
+				return 0, record{}, fmt.Errorf("%w at %s", errForeign, subject)
 			}
 			return 0, was, nil
 		}
 	}
-	return 0, record{}, fmt.Errorf("%s changes too fast in NATS", subject)
 }
+
+// errForeign says that somebody else writes into the bucket.
+var errForeign = errors.New("the ledger in NATS has something else than a record")
 
 // put publishes a message where the last one of its subject has the number that is expected, 0 for none.
 func (l *link) put(ctx context.Context, subject string, data []byte, expect uint64) (*jetstream.PubAck, error) {

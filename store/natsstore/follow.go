@@ -186,7 +186,7 @@ func (f *follower) watch(ctx context.Context, l *link) error {
 	save, look := time.NewTicker(saveEvery), time.NewTicker(watchEvery)
 	defer save.Stop()
 	defer look.Stop()
-	for {
+	for missed := 0; ; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -194,9 +194,13 @@ func (f *follower) watch(ctx context.Context, l *link) error {
 			f.save()
 		case <-look.C:
 			info, err := l.ledger.Info(ctx)
-			if err != nil {
+			if missed++; err != nil && missed > 2 { // a cluster that elects does not answer
 				return fmt.Errorf("looking at the ledger in NATS: %w", err)
 			}
+			if err != nil {
+				continue
+			}
+			missed = 0
 			f.mu.Lock()
 			same := f.pos.Created.Equal(info.Created) && info.State.LastSeq >= f.pos.Seq
 			f.mu.Unlock()

@@ -1,10 +1,6 @@
 package natsstore
 
-import (
-	"strings"
-
-	"github.com/whence-project/whence/store"
-)
+import "strings"
 
 // Subjects have tokens between dots and refuse spaces, control characters, "*", ">" and empty tokens; keys of NATS's key-value
 // buckets are letters, digits and "-/_=." only. So a name keeps what is allowed, that of a host all of it, and every other byte
@@ -70,7 +66,7 @@ func parseKey(key string) (name string, ok bool) {
 // canonical is parseKey of a key that is how we write it: no other key may stand for the name beside ours.
 func canonical(key string) (name string, ok bool) {
 	name, ok = parseKey(key)
-	return name, ok && (len(name) == len(key) || string(appendKey(nil, name)) == key)
+	return name, ok && string(appendKey(nil, name)) == key
 }
 
 // The kinds of subjects in the ledger's bucket, as tokens between that of the scope and the key of the name.
@@ -110,7 +106,7 @@ func (s subjects) parse(subject string) (scope, kind, name string, ok bool) {
 	kind, key, _ := strings.Cut(rest, ".")
 	scope, ok1 := parseKey(token)
 	name, ok2 := canonical(key)
-	if !ok1 || !ok2 || scope == "" || len(scope) > store.MaxScope || name == "" || len(name) > store.MaxName {
+	if !ok1 || !ok2 || kind != kindName && kind != kindEarlier || !valid(scope, name) {
 		return "", "", "", false
 	}
 	return scope, kind, name, true

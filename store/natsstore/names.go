@@ -172,12 +172,24 @@ func (l *ledger) current(ctx context.Context) (*link, error) {
 	if link == nil {
 		return nil, fmt.Errorf("%w: nothing can be forgotten now, as the others would not hear of it", ErrAway)
 	}
+	// A message of our own tells: the last one that there is may be removed before it is read.
+	subject := l.subjects.prefix() + tokenSync + "." + string(appendToken(nil, l.s.opt.Node))
+	ack, err := link.js.Publish(ctx, subject, nil, jetstream.WithRetryAttempts(0))
+	if err == nil {
+		return link, l.follow.wait(ctx, ack.Sequence)
+	}
+	if !isFull(err) {
+		return nil, fmt.Errorf("looking at the ledger in NATS: %w", err)
+	}
 	info, err := link.ledger.Info(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("looking at the ledger in NATS: %w", err)
 	}
 	return link, l.follow.wait(ctx, info.State.LastSeq)
 }
+
+// tokenSync is where a scope's name would be in the subjects of messages that nodes wait for themselves. No name is written so.
+const tokenSync = "=sync"
 
 // forget puts markers in the place of records, and waits until they have come to the copy.
 func (l *ledger) forget(ctx context.Context, link *link, scope string, names []string) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/whence-project/whence/store"
 )
@@ -17,9 +18,12 @@ import (
 // settle claims the names that were seen while NATS could not be asked, the oldest first, and finds out whether it answers again.
 func (l *ledger) settle(ctx context.Context, link *link) error {
 	for tries := 0; ; {
-		n, err := l.settleSome(ctx, link)
-		if err == nil && n == 0 && link.slow.Load() {
-			_, err = link.ledger.Info(ctx) // there is no name to try with
+		n, err := 0, error(nil)
+		if link.slow.Load() {
+			_, err = link.ledger.Info(ctx)
+		}
+		if err == nil {
+			n, err = l.settleSome(ctx, link)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -97,6 +101,10 @@ func (l *ledger) adopt(ctx context.Context, link *link, k key, first int64) erro
 	ctx, cancel := context.WithTimeout(ctx, l.s.opt.Timeout)
 	defer cancel()
 	seq, was, err := l.create(ctx, link, k, record{class: claimed, first: first, node: l.s.opt.Node})
+	if errors.Is(err, errForeign) {
+		l.s.log.Error("a name cannot be claimed", zap.String("scope", k.scope), zap.String("name", k.name), zap.Error(err))
+		return nil // nor later
+	}
 	if err != nil || seq != 0 {
 		return err
 	}
@@ -162,7 +170,7 @@ func (l *ledger) correct(ctx context.Context, link *link) error {
 		case f := <-l.fixes:
 			for tries := 0; ; tries++ {
 				err := l.lower(ctx, link, f.key, f.first)
-				if err == nil {
+				if err == nil || isFull(err) || errors.Is(err, errForeign) {
 					break
 				}
 				if ctx.Err() != nil || !sleep(ctx, pause(tries)) {
@@ -180,7 +188,7 @@ func (l *ledger) lower(ctx context.Context, link *link, k key, first int64) erro
 	ctx, cancel := context.WithTimeout(ctx, l.s.opt.Timeout)
 	defer cancel()
 	r := record{class: imported, first: first, node: l.s.opt.Node}
-	for range 4 {
+	for try := 0; ; try++ {
 		subject := l.subjects.of(k.scope, kindName, k.name)
 		seq, was, err := l.read(ctx, link, subject)
 		if err != nil || seq == 0 {
@@ -201,8 +209,10 @@ func (l *ledger) lower(ctx context.Context, link *link, k key, first int64) erro
 		if _, err = link.put(ctx, subject, r.encode(), seq); !conflicts(err) {
 			return err
 		}
+		if !sleep(ctx, time.Millisecond<<min(try, 5)) {
+			return ctx.Err()
+		}
 	}
-	return fmt.Errorf("%q changes too fast in NATS", k.name)
 }
 
 // read reads a record and its number, 0 where there is none.
@@ -216,7 +226,7 @@ func (l *ledger) read(ctx context.Context, link *link, subject string) (seq uint
 	}
 	r, ok := parseRecord(msg.Data)
 	if !ok {
-		return 0, record{}, fmt.Errorf("the ledger in NATS has something else than a record at %s", subject)
+		return 0, record{}, fmt.Errorf("%w at %s", errForeign, subject)
 	}
 	return msg.Sequence, r, nil
 }

@@ -204,14 +204,7 @@ func (c *cache) heed(ctx context.Context, data []byte) error {
 // Purge implements [store.Cache]: here, in NATS, and on the other nodes, which hear of it. The keys are those that were found here or
 // in NATS, whichever were more.
 func (c *cache) Purge(ctx context.Context, bucket, prefix string) (int, error) {
-	c.mu.Lock()
-	for k, it := range c.waiting {
-		if k.scope == bucket && strings.HasPrefix(k.name, prefix) {
-			delete(c.waiting, k)
-			c.size -= it.size(k)
-		}
-	}
-	c.mu.Unlock()
+	gone := c.withdraw(bucket, prefix)
 	here, err := c.local.Purge(ctx, bucket, prefix)
 	if err != nil || strings.HasSuffix(bucket, store.NodeBucket) {
 		return here, err
@@ -223,15 +216,30 @@ func (c *cache) Purge(ctx context.Context, bucket, prefix string) (int, error) {
 	if err := c.tell(ctx, link, purge{Bucket: bucket, Prefix: prefix}); err != nil {
 		return here, fmt.Errorf("purging the cache in NATS: %w", err)
 	}
-	there, err := c.purgeShared(ctx, link, bucket, prefix)
+	there, err := c.purgeShared(ctx, link, bucket, prefix, gone)
 	if err != nil {
 		err = fmt.Errorf("purging the cache in NATS: %w", err)
 	}
 	return max(here, there), err
 }
 
-// purgeShared removes keys from the bucket in NATS, and returns how many there were.
-func (c *cache) purgeShared(ctx context.Context, link *link, bucket, prefix string) (n int, err error) {
+// withdraw takes out of what waits to be shared what is purged, and returns what was deleted before and need not be found again.
+func (c *cache) withdraw(bucket, prefix string) (gone map[key]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gone = make(map[key]bool)
+	for k, it := range c.waiting {
+		if k.scope == bucket && strings.HasPrefix(k.name, prefix) {
+			gone[k] = it.deleted
+			delete(c.waiting, k)
+			c.size -= it.size(k)
+		}
+	}
+	return gone
+}
+
+// purgeShared removes keys from the bucket in NATS, and returns how many there were beside those that are gone for this node.
+func (c *cache) purgeShared(ctx context.Context, link *link, bucket, prefix string, gone map[key]bool) (n int, err error) {
 	it, err := link.follow(ctx, link.cache, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{string(appendToken([]byte(c.subjects.prefix()), bucket)) + ".>"}, HeadersOnly: true,
 	})
@@ -256,7 +264,9 @@ func (c *cache) purgeShared(ctx context.Context, link *link, bucket, prefix stri
 			if !ok || !strings.HasPrefix(k.name, prefix) {
 				continue
 			}
-			n++
+			if !gone[k] {
+				n++
+			}
 			g.Go(func() error {
 				err := link.cache.DeleteMsg(ctx, m.Sequence.Stream) // that one: what was put since stays
 				if errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -59,11 +59,12 @@ func (s *Store) Status() Status {
 // sure: tests, and commands that read all.
 func (s *Store) WaitSynced(ctx context.Context) error {
 	for {
-		link := s.state.link.Load()
-		if link != nil {
-			info, err := link.ledger.Info(ctx)
+		if s.state.link.Load() != nil {
+			wait, cancel := context.WithTimeout(ctx, s.opt.Timeout) // the connection may be lost meanwhile
+			_, err := s.ledger.current(wait)
+			cancel()
 			if err == nil {
-				return s.ledger.follow.wait(ctx, info.State.LastSeq)
+				return nil
 			}
 		}
 		if !sleep(ctx, 5*time.Millisecond) {

@@ -64,7 +64,8 @@ type Options struct {
 	// Wait is how long a Claim of a new name waits for NATS, and a Fetch: 250 ms if 0. Once it was in vain, names are Unknown at once
 	// until NATS answers again.
 	Wait time.Duration
-	// Timeout is how long everything else waits for an answer of NATS: 5 s if 0.
+	// Timeout is how long everything else waits for an answer of NATS before it is asked again: 2 s if 0. A cluster that elects does
+	// not answer at all.
 	Timeout time.Duration
 	// AckWait is after what time a first contact that a node took and did not mark as Done goes to another: 30 s if 0. A node that
 	// lives says so meanwhile. It is the bucket's, from whoever made it first.
@@ -100,7 +101,7 @@ func (o Options) withDefaults() (*Options, error) {
 	set(&o.SharedCacheAge, 30*24*time.Hour)
 	set(&o.MaxWaiting, 16<<20)
 	set(&o.Wait, 250*time.Millisecond)
-	set(&o.Timeout, 5*time.Second)
+	set(&o.Timeout, 2*time.Second)
 	set(&o.AckWait, 30*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now

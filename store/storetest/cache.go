@@ -152,3 +152,40 @@ func testCacheBuckets(t *testing.T, open func() store.Store) {
 		t.Error(err)
 	}
 }
+
+// testCacheKeys has keys that engines may want to write in another way, and values from the smallest to the largest.
+func testCacheKeys(t *testing.T, open func() store.Store) {
+	s := open()
+	c := s.Cache()
+	for i, key := range odd {
+		c.Put("b.*", key, fmt.Appendf(nil, "value %d", i), time.Time{})
+	}
+	large := make([]byte, store.MaxValue)
+	for i := range large {
+		large[i] = byte(i * i >> 8)
+	}
+	c.Put("large", "k", large, time.Time{})
+	c.Put("small", "k", []byte{}, time.Time{})
+	c.Put("of"+store.NodeBucket, "k", []byte("v"), time.Time{})
+	closed(t, s)
+	s = open()
+	defer closed(t, s)
+	c = s.Cache()
+	for i, key := range odd {
+		get(t, c, "b.*", key, fmt.Sprintf("value %d", i))
+	}
+	if v, _, ok := c.Get("large", "k"); !ok || !bytes.Equal(v, large) {
+		t.Errorf("the large value has %d bytes, %v", len(v), ok)
+	}
+	if v, _, ok := c.Get("small", "k"); !ok || len(v) != 0 {
+		t.Errorf("the small value is %q, %v", v, ok)
+	}
+	get(t, c, "of"+store.NodeBucket, "k", "v")
+	c.Delete("b.*", "a.*")
+	get(t, c, "b.*", "a.*", "")
+	get(t, c, "b.*", "a.>", "value 11")
+	if n, err := c.Purge(t.Context(), "b.*", "a."); n != 5 || err != nil {
+		t.Errorf("purged %d, %v", n, err)
+	}
+	get(t, c, "b.*", "A.b", "value 7")
+}

@@ -44,6 +44,63 @@ func testClaim(t *testing.T, open func() store.Store) {
 	closed(t, s)
 }
 
+// odd are names that engines may want to write in another way: each is a name of its own.
+var odd = []string{
+	".", "..", ".a", "a.", "a..b", "a.b", "a.b.", "A.b", "*", ">", "a.*", "a.>", "$KV", "=", "=61", "a=61", "a b", "a\tb", "a/b", "a//b", "\x00",
+	"a\x00", "\xff", "\xff\xfe", "ü.example", "u\u0308.example", "a:b", "2001:db8::1", "a-b", "a_b", "'", "%", "~", "n.a", "e.a",
+	strings.Repeat("x.", 511), strings.Repeat("\x80", store.MaxName), strings.Repeat(".", store.MaxName),
+}
+
+func testNames(t *testing.T, open func() store.Store) {
+	s := open()
+	l := s.Ledger()
+	for i, name := range odd {
+		claim(t, l, "stats", name, Now.Add(time.Duration(i)*time.Second), store.First)
+		claim(t, l, "st.*\x00>", name, Now, store.First)
+	}
+	if got, _ := pending(t, l, "stats", 0); !slices.Equal(got, odd) {
+		t.Errorf("pending %q", got)
+	}
+	closed(t, s)
+	s = open()
+	defer closed(t, s)
+	l = s.Ledger()
+	want := slices.Sorted(slices.Values(odd))
+	for _, scope := range []string{"stats", "st.*\x00>"} {
+		var got []string
+		for _, s := range export(t, l, scope, "") {
+			got = append(got, s.Name)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("exported %q, want %q", got, want)
+		}
+	}
+	for i, name := range odd {
+		if got := claim(t, l, "stats", name, Now.Add(time.Hour), store.Seen); !got.First.Equal(Now.Add(time.Duration(i) * time.Second)) {
+			t.Errorf("%q was first seen at %v", name, got.First)
+		}
+	}
+	for _, prefix := range []string{"a.", "\xff", "="} {
+		n := 0
+		want = slices.DeleteFunc(want, func(name string) bool {
+			has := strings.HasPrefix(name, prefix)
+			if has {
+				n++
+			}
+			return has
+		})
+		if got, err := l.ForgetPrefix(t.Context(), "stats", prefix); got != n || err != nil {
+			t.Errorf("forgot %d that begin with %q, %v, want %d", got, prefix, err, n)
+		}
+	}
+	for _, name := range odd {
+		if r, _ := l.Lookup("stats", name); (r == store.Seen) != slices.Contains(want, name) {
+			t.Errorf("%q is %v", name, r)
+		}
+		lookup(t, l, "st.*\x00>", name, store.Seen)
+	}
+}
+
 func testTimes(t *testing.T, open func() store.Store) {
 	s := open()
 	l := s.Ledger()
@@ -392,6 +449,52 @@ func testEventsForgotten(t *testing.T, open func() store.Store) {
 	claim(t, l, "stats", "a", Now, store.First)
 	if got, _ := pending(t, l, "stats", 0); !slices.Equal(got, []string{"b", "a"}) {
 		t.Errorf("pending %q", got)
+	}
+}
+
+// An import that tells of earlier sightings takes no first contact away, and makes none.
+func testEventsImported(t *testing.T, open func() store.Store) {
+	s := open()
+	l := s.Ledger()
+	year := Now.AddDate(-1, 0, 0)
+	claim(t, l, "stats", "a", Now, store.First)
+	claim(t, l, "stats", "b", Now, store.First)
+	_, numbers := pending(t, l, "stats", 0)
+	if len(numbers) != 2 {
+		t.Fatalf("%d pending, want 2", len(numbers))
+	}
+	if err := l.Done(numbers[0]); err != nil {
+		t.Fatal(err)
+	}
+	earlier := []store.Sighting{{Name: "a", First: year}, {Name: "b", First: year}, {Name: "c", First: year}, {Name: "d"}}
+	if added, known, err := l.Import(t.Context(), "stats", slices.Values(earlier)); added != 2 || known != 2 || err != nil {
+		t.Errorf("added %d, known %d, %v", added, known, err)
+	}
+	closed(t, s)
+	s = open()
+	defer closed(t, s)
+	l = s.Ledger()
+	if got, again := pending(t, l, "stats", 0); !slices.Equal(got, []string{"b"}) || again[0] != numbers[1] {
+		t.Errorf("pending %q with numbers %d, want b with %d", got, again, numbers[1])
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		if got := claim(t, l, "stats", name, Now, store.Seen); !got.First.Equal(year) {
+			t.Errorf("%s was first seen at %v, want %v", name, got.First, year)
+		}
+	}
+	claim(t, l, "stats", "d", Now, store.Seen)
+	if err := l.Done(numbers...); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := pending(t, l, "stats", 0); len(got) != 0 {
+		t.Errorf("pending %q", got)
+	}
+	// What is forgotten has nothing left of what was imported.
+	if n, err := l.ForgetPrefix(t.Context(), "stats", ""); n != 4 || err != nil {
+		t.Errorf("forgot %d, %v", n, err)
+	}
+	if got := claim(t, l, "stats", "a", Now, store.First); !got.First.Equal(Now) {
+		t.Errorf("first seen at %v after it was forgotten", got.First)
 	}
 }
 

@@ -19,6 +19,7 @@ func Run(t *testing.T, make func(t *testing.T) (open func() store.Store)) {
 		run  func(t *testing.T, open func() store.Store)
 	}{
 		{"claim", testClaim},
+		{"names", testNames},
 		{"times", testTimes},
 		{"refused", testRefused},
 		{"concurrent", testConcurrent},
@@ -28,11 +29,13 @@ func Run(t *testing.T, make func(t *testing.T) (open func() store.Store)) {
 		{"forget", testForget},
 		{"events", testEvents},
 		{"eventsForgotten", testEventsForgotten},
+		{"eventsImported", testEventsImported},
 		{"closed", testClosed},
 		{"cache", testCache},
 		{"cacheExpiry", testCacheExpiry},
 		{"cachePurge", testCachePurge},
 		{"cacheBuckets", testCacheBuckets},
+		{"cacheKeys", testCacheKeys},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, make(t)) })
 	}
