@@ -1,5 +1,6 @@
 // Package store is what Whence remembers: a [Cache], which expires and may lose, and a [Ledger] of first sightings, which must
-// not lose. They are two things because they promise different things. Package embedded keeps both in a folder of this machine.
+// not lose. They are two things because they promise different things. Package embedded keeps both in a folder of this machine,
+// package natsstore shares them among many.
 package store
 
 import (
@@ -36,7 +37,8 @@ var (
 type Result uint8
 
 const (
-	// Unknown: the ledger cannot tell now, or cannot promise. Nothing is changed, so a later Claim is asked the same.
+	// Unknown: the ledger cannot tell now, or cannot promise. Nothing is changed, so a later Claim is asked the same. A ledger that
+	// is shared and cannot be asked may remember the name, and claim it later without an answer: its event comes then.
 	Unknown Result = iota
 	// First: this Claim was the first sighting. No other Claim of the name in the scope is told so, ever.
 	First
@@ -80,8 +82,12 @@ type Ledger interface {
 	// Pending are up to max first contacts of scope that are not Done, with numbers above after, in the order of their numbers.
 	// Each First is one, from before its Claim answers; import makes none. They outlive the process. An emitter emits what
 	// Pending tells and then calls Done: one that dies between the two emits again, with the same number.
+	//
+	// Where many machines share the ledger, each first contact is given to one of them, whoever claimed it, and to another only
+	// where that one is gone: then it comes late, with a number below others that were told before. An emitter that has
+	// marked all that it was told begins at 0 again. Pending may wait for the network there, and for nothing else.
 	Pending(scope string, after uint64, max int) ([]Sighting, error)
-	// Done marks first contacts as emitted, for good once it returns nil. Numbers that are not pending are ignored.
+	// Done marks first contacts that Pending told as emitted, for good once it returns nil. Numbers that are not pending are ignored.
 	Done(events ...uint64) error
 
 	// Import adds names with their First, Last and Count, or as known without a first contact where First is zero. Of a name

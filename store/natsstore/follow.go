@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 )
@@ -75,71 +74,29 @@ func (f *follower) shared() {
 
 // run follows the bucket.
 func (f *follower) run(ctx context.Context, l *link) error {
-	f.mu.Lock()
-	seq, last := f.pos.Seq, f.last
-	f.mu.Unlock()
-	it, err := l.follow(ctx, l.ledger, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: seq + 1})
-	if err != nil {
-		return fmt.Errorf("following the ledger in NATS: %w", err)
-	}
-	defer it.Stop()
-	if f.advance(seq, it.pending); it.pending == 0 {
-		f.advance(max(seq, last), 0)
-	}
-	var batch []jetstream.Msg
-	for {
-		batch, err = it.batch(ctx, batch[:0])
+	return l.again(ctx, func(ctx context.Context) error {
+		f.mu.Lock()
+		seq, last := f.pos.Seq, f.last
+		f.mu.Unlock()
+		it, err := l.follow(ctx, l.ledger, f.s.opt.Timeout, jetstream.ConsumerConfig{OptStartSeq: seq + 1})
 		if err != nil {
 			return fmt.Errorf("following the ledger in NATS: %w", err)
 		}
-		if err := f.s.ledger.apply(ctx, batch); err != nil {
-			return err
+		defer it.Stop()
+		if f.advance(seq, it.pending); it.pending == 0 {
+			f.advance(max(seq, last), 0)
 		}
-		m, err := batch[len(batch)-1].Metadata()
-		if err != nil {
-			return err
-		}
-		f.advance(m.Sequence.Stream, m.NumPending)
-	}
-}
-
-// iterator reads a bucket in batches.
-type iterator struct {
-	jetstream.MessagesContext
-	pending uint64 // messages that there were to read when it began
-}
-
-// follow begins to read a bucket.
-func (l *link) follow(ctx context.Context, st jetstream.Stream, cfg jetstream.OrderedConsumerConfig) (*iterator, error) {
-	cons, err := st.OrderedConsumer(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	it, err := cons.Messages(jetstream.PullMaxMessages(4*pipelined), jetstream.PullExpiry(20*time.Second), jetstream.PullHeartbeat(2*time.Second))
-	if err != nil {
-		return nil, err
-	}
-	return &iterator{it, cons.CachedInfo().NumPending}, nil
-}
-
-// batch waits for a message, and takes those that are there with it.
-func (it *iterator) batch(ctx context.Context, list []jetstream.Msg) ([]jetstream.Msg, error) {
-	opt := jetstream.NextContext(ctx)
-	for len(list) < pipelined {
-		msg, err := it.Next(opt)
-		if err != nil {
-			if len(list) > 0 && errors.Is(err, nats.ErrTimeout) {
-				return list, nil
+		var batch []jetstream.Msg
+		for {
+			if batch, err = it.batch(ctx, batch[:0]); err != nil {
+				return fmt.Errorf("following the ledger in NATS: %w", err)
 			}
-			return nil, err
+			if err := f.s.ledger.apply(ctx, batch); err != nil {
+				return err
+			}
+			f.advance(it.at, it.pending)
 		}
-		list = append(list, msg)
-		if m, err := msg.Metadata(); err != nil || m.NumPending == 0 {
-			return list, err
-		}
-		opt = jetstream.NextMaxWait(time.Second)
-	}
-	return list, nil
+	})
 }
 
 // advance notes that the messages up to seq are in the copy, and how many are to come.

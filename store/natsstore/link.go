@@ -16,6 +16,7 @@ import (
 
 // link is the buckets as long as one connection to NATS lasts.
 type link struct {
+	log           *zap.Logger
 	nc            *nats.Conn
 	js            jetstream.JetStream
 	ledger, cache jetstream.Stream
@@ -120,7 +121,7 @@ func (s *Store) openLink(ctx context.Context, nc *nats.Conn) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{nc: nc, js: js}
+	l := &link{log: s.log, nc: nc, js: js}
 	canGo := atLeast(nc.ConnectedServerVersion(), 2, 11)
 	ledger := jetstream.StreamConfig{
 		Name: "KV_" + s.ledger.subjects.bucket, Subjects: []string{s.ledger.subjects.all()},

@@ -70,8 +70,8 @@ func isMarker(h nats.Header) bool {
 	return op == "DEL" || op == "PURGE"
 }
 
-// millis is t as it is kept; what is before 1970 becomes the first moment that is a time.
-func millis(t time.Time) int64 { return max(t.UnixMilli(), 1) }
+// millis is t as it is kept; what is before 1970 or after 9998 becomes the nearest moment that is a time.
+func millis(t time.Time) int64 { return min(max(t.UnixMilli(), 1), maxMillis) }
 
 func fromMillis(ms int64) time.Time {
 	if ms == 0 {

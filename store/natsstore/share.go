@@ -162,28 +162,27 @@ func (c *cache) tell(ctx context.Context, link *link, p purge) error {
 // hear heeds what the others tell.
 func (c *cache) hear(ctx context.Context, link *link) error {
 	f := c.s.ledger.follow
-	it, err := link.follow(ctx, link.cache, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{c.subjects.prefix() + tokenPurge + ".>"},
-		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.purged() + 1,
-	})
-	if err != nil {
-		return fmt.Errorf("following the cache in NATS: %w", err)
-	}
-	defer it.Stop()
-	for {
-		list, err := it.batch(ctx, nil)
+	return link.again(ctx, func(ctx context.Context) error {
+		it, err := link.follow(ctx, link.cache, c.s.opt.Timeout, jetstream.ConsumerConfig{
+			FilterSubject: c.subjects.prefix() + tokenPurge + ".>", OptStartSeq: f.purged() + 1,
+		})
 		if err != nil {
 			return fmt.Errorf("following the cache in NATS: %w", err)
 		}
-		for _, msg := range list {
-			if err := c.heed(ctx, msg.Data()); err != nil {
-				return err
+		defer it.Stop()
+		for {
+			list, err := it.batch(ctx, nil)
+			if err != nil {
+				return fmt.Errorf("following the cache in NATS: %w", err)
 			}
-			if m, err := msg.Metadata(); err == nil {
-				f.setPurged(m.Sequence.Stream)
+			for _, msg := range list {
+				if err := c.heed(ctx, msg.Data()); err != nil {
+					return err
+				}
 			}
+			f.setPurged(it.at)
 		}
-	}
+	})
 }
 
 func (c *cache) heed(ctx context.Context, data []byte) error {
@@ -240,8 +239,8 @@ func (c *cache) withdraw(bucket, prefix string) (gone map[key]bool) {
 
 // purgeShared removes keys from the bucket in NATS, and returns how many there were beside those that are gone for this node.
 func (c *cache) purgeShared(ctx context.Context, link *link, bucket, prefix string, gone map[key]bool) (n int, err error) {
-	it, err := link.follow(ctx, link.cache, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{string(appendToken([]byte(c.subjects.prefix()), bucket)) + ".>"}, HeadersOnly: true,
+	it, err := link.follow(ctx, link.cache, c.s.opt.Timeout, jetstream.ConsumerConfig{
+		FilterSubject: string(appendToken([]byte(c.subjects.prefix()), bucket)) + ".>", OptStartSeq: 1, HeadersOnly: true,
 	})
 	if err != nil {
 		return 0, err
@@ -249,7 +248,7 @@ func (c *cache) purgeShared(ctx context.Context, link *link, bucket, prefix stri
 	defer it.Stop()
 	var g errgroup.Group
 	g.SetLimit(32)
-	for more := it.pending > 0; more; {
+	for it.pending > 0 {
 		list, err := it.batch(ctx, nil)
 		if err != nil {
 			return n, errors.Join(err, g.Wait())
@@ -259,7 +258,6 @@ func (c *cache) purgeShared(ctx context.Context, link *link, bucket, prefix stri
 			if err != nil {
 				return n, errors.Join(err, g.Wait())
 			}
-			more = m.NumPending > 0
 			k, ok := c.parse(msg.Subject())
 			if !ok || !strings.HasPrefix(k.name, prefix) {
 				continue
