@@ -151,6 +151,11 @@ func BenchmarkNames(b *testing.B) {
 	b.ReportMetric(float64(before)/1024, "node-MB")
 	b.ReportMetric(float64(anonymous(os.Getpid())-before)/1024, "second-node-MB")
 	b.ReportMetric(float64(anonymous(server.PID()))/1024, "nats-MB")
+	server.Kill()
+	server.Restart()
+	until(b, "back", func() bool { return s.Status().Ready && second.Status().Ready })
+	synced(b, s, second)
+	b.ReportMetric(float64(anonymous(server.PID()))/1024, "nats-restarted-MB")
 }
 
 // anonymous is the memory of a process that is no file's, in KiB, where the system tells.

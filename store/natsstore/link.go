@@ -20,8 +20,9 @@ type link struct {
 	nc            *nats.Conn
 	js            jetstream.JetStream
 	ledger, cache jetstream.Stream
-	slow          atomic.Bool // a claim was not answered in time, and none since
-	markersGo     bool        // markers may have a lifetime
+	contacts      jetstream.Stream // whose first contacts are, see owners
+	slow          atomic.Bool      // a claim was not answered in time, and none since
+	markersGo     bool             // markers may have a lifetime
 }
 
 const (
@@ -139,7 +140,15 @@ func (s *Store) openLink(ctx context.Context, nc *nats.Conn) (*link, error) {
 		// Unlike other buckets it makes room for what is new: it is a cache.
 		Discard: jetstream.DiscardOld, MaxBytes: s.opt.SharedCacheSize, MaxAge: s.opt.SharedCacheAge, AllowDirect: true,
 	}
-	l.cache, err = s.openBucket(ctx, js, cache)
+	if l.cache, err = s.openBucket(ctx, js, cache); err != nil {
+		return nil, err
+	}
+	contacts := jetstream.StreamConfig{
+		Name: "KV_" + s.ledger.events.owners.bucket, Subjects: []string{s.ledger.events.owners.all()},
+		Description: "Whence: which node emits which first contact, and which are emitted",
+		Discard:     jetstream.DiscardOld, MaxMsgs: maxContacts, MaxAge: contactsAge,
+	}
+	l.contacts, err = s.openBucket(ctx, js, contacts)
 	return l, err
 }
 

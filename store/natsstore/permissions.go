@@ -7,7 +7,14 @@ func Permissions(bucket string) (publish, subscribe []string) {
 	if bucket == "" {
 		bucket = "whence"
 	}
-	ledger, cache := "KV_"+bucket+"_ledger", "KV_"+bucket+"_cache"
+	ledger, cache, contacts := "KV_"+bucket+"_ledger", "KV_"+bucket+"_cache", "KV_"+bucket+"_contacts"
+	for _, stream := range []string{ledger, cache, contacts} {
+		publish = append(publish,
+			"$KV."+stream[len("KV_"):]+".>", // names, answers
+			"$JS.API.STREAM.INFO."+stream,   // to find the bucket
+			"$JS.API.STREAM.CREATE."+stream, // to make it
+		)
+	}
 	for _, stream := range []string{ledger, cache} {
 		publish = append(publish,
 			"$KV."+stream[len("KV_"):]+".>",          // names, answers
@@ -20,6 +27,7 @@ func Permissions(bucket string) (publish, subscribe []string) {
 	}
 	publish = append(publish,
 		"$JS.API.STREAM.MSG.GET."+ledger,     // a record
+		"$JS.API.STREAM.MSG.GET."+contacts,   // whose a first contact is
 		"$JS.API.CONSUMER.INFO."+ledger+".>", // first contacts
 		"$JS.ACK."+ledger+".>",               // that they are emitted
 		"$JS.API.DIRECT.GET."+cache+".>",     // an answer

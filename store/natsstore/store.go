@@ -1,18 +1,23 @@
 // Package natsstore is a store that many machines share, over the key-value buckets of NATS JetStream. First sightings are of the
 // whole cluster: a name is a first contact once, and its event is one node's to emit. Sightings are counted by each node for itself.
 //
-// Two buckets are in NATS: the ledger, with a record for each name, and the cache. Each node has a store in a folder of its own
-// beside them (package embedded). Of the ledger it is a copy, which follows the bucket as it changes: what was seen anywhere is
-// answered from it without asking NATS, and NATS is asked about new names only. Of the cache it has what this node put or
-// fetched: Get reads it alone, and who would otherwise do a lookup over again asks NATS ([store.Shared]).
+// Three buckets are in NATS: the ledger, with a record for each name; the contacts, which say for an hour whose first contacts are
+// and which are emitted; and the cache. Each node has a store in a folder of its own beside them (package embedded). Of the ledger
+// it is a copy, which follows the bucket as it changes: what was seen anywhere is answered from it without asking NATS, and NATS is
+// asked about new names only. Of the cache it has what this node put or fetched: Get reads it alone, and who would otherwise
+// do a lookup over again asks NATS ([store.Shared]).
+//
+// A message that marks a name as forgotten stays for 30 days where NATS is 2.11 or newer, and for good otherwise. A node that was
+// away for longer does not hear of it: remove its folder before it comes back.
 //
 // Nothing waits for NATS but a new name, and that not for long. Where NATS is away, known names are answered, new ones are
 // Unknown: they are kept in the folder and claimed when NATS is back, and the event is emitted then. What is put into the cache
 // stays on the node. Where NATS has lost its data the nodes give them back: no name that a node knows is a first contact again.
 //
-// What is not promised: an event may be emitted twice where a node emitted it and died, or was cut off from NATS, before it was marked
-// as done, where a node stood still for longer than [Options.AckWait] while it emitted, and where a NATS server that is alone was
-// killed within a moment of the mark. Events that were not emitted when NATS lost its data are not emitted any more.
+// What is not promised: an event may be emitted twice where a node emitted it and then died, stood still or was cut off from NATS
+// for longer than [Options.AckWait] before it was marked as done. Events that were not emitted when NATS lost its data are not
+// emitted any more. What NATS acknowledges is with the operating system of one server, or of most of three; a single server
+// writes it to the disk every two minutes unless its sync_interval says otherwise, and loses in a power cut what came since.
 package natsstore
 
 import (
@@ -35,7 +40,7 @@ import (
 
 // Options are the settings of a store. The zero value has the defaults.
 type Options struct {
-	// Bucket is how the names of the buckets begin: "<Bucket>_ledger" and "<Bucket>_cache". Letters, digits, "-" and "_"; default
+	// Bucket is how the names of the buckets begin: "<Bucket>_ledger", "<Bucket>_contacts" and "<Bucket>_cache". Letters, digits, "-" and "_"; default
 	// "whence". Nodes with the same one, in the same account of the same NATS, share a store.
 	Bucket string
 	// Replicas is how many servers have the buckets when they are made: 1, or 3 (or 5) where NATS is a cluster of as many.
