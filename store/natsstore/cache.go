@@ -149,6 +149,14 @@ func (c *cache) parse(subject string) (k key, ok bool) {
 // Sweep implements [store.Cache]: NATS drops by itself.
 func (c *cache) Sweep(ctx context.Context) (int, error) { return c.local.Sweep(ctx) }
 
+// Buckets implements [store.BucketReporter]: of the folder.
+func (c *cache) Buckets(ctx context.Context) ([]store.BucketStatus, error) {
+	if r, ok := c.local.(store.BucketReporter); ok {
+		return r.Buckets(ctx)
+	}
+	return nil, errors.ErrUnsupported
+}
+
 // Status implements [store.Cache]: of the folder.
 func (c *cache) Status() store.CacheStatus {
 	s := c.local.Status()
@@ -157,3 +165,9 @@ func (c *cache) Status() store.CacheStatus {
 	}
 	return s
 }
+
+// Interface guards
+var (
+	_ store.Shared         = (*cache)(nil)
+	_ store.BucketReporter = (*cache)(nil)
+)
