@@ -35,6 +35,7 @@ type problem struct {
 	soon     bool      // nobody was asked, so that it may be tried again at once
 	absent   Class     // a server has no such object: Available or Reserved, for who asked it to make an answer of
 	discreet bool      // somebody could be asked for queries that are not discreet
+	turn     bool      // nobody was asked since it was not this machine's turn
 	fault    Fault
 }
 
@@ -42,8 +43,11 @@ type problem struct {
 type flight struct {
 	done   chan struct{}
 	public bool // a client named the server: it must be on the public Internet
-	mu     sync.Mutex
-	asks   []*enrich.Ask
+	here   bool // it is another machine's errand, and asked for from here
+	// patience is how long it may wait for its turn; zero: as long as the settings say.
+	patience time.Duration
+	mu       sync.Mutex
+	asks     []*enrich.Ask
 	// Set when done is closed.
 	entry   *entry
 	problem *problem
@@ -95,9 +99,9 @@ func (s *Source) Fetch(ctx context.Context, a *enrich.Ask) error {
 	return nil
 }
 
-// fly joins the lookup of key that is under way, or starts one. It goes on when the chain that wanted it is closed: the one that
+// fly joins the lookup of key that is under way, or starts one, as with sets it. It goes on when the chain that wanted it is closed: the one that
 // takes its place wants it too.
-func (s *Source) fly(key string, sub enrich.Subject, a *enrich.Ask) *flight {
+func (s *Source) fly(key string, sub enrich.Subject, a *enrich.Ask, with ...func(*flight)) *flight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f, ok := s.flights[key]; ok {
@@ -105,6 +109,9 @@ func (s *Source) fly(key string, sub enrich.Subject, a *enrich.Ask) *flight {
 		return f
 	}
 	f := &flight{done: make(chan struct{})}
+	for _, set := range with {
+		set(f)
+	}
 	f.join(a)
 	s.flights[key] = f
 	if !s.spawn(func() {
@@ -142,7 +149,10 @@ func (s *Source) run(key string, sub enrich.Subject, f *flight) {
 	}
 	for {
 		discreet := f.discreet()
-		answer, raw, p := s.lookup(sub, key, f)
+		answer, raw, p, ok := s.elsewhere(sub, key, f)
+		if !ok {
+			answer, raw, p = s.lookup(sub, key, f)
+		}
 		if p != nil && p.discreet && discreet && !f.discreet() {
 			continue // somebody who is not has joined meanwhile
 		}
@@ -155,7 +165,7 @@ func (s *Source) run(key string, sub enrich.Subject, f *flight) {
 func (s *Source) conclude(key string, f *flight, answer *Answer, raw *Raw, p *problem) {
 	if p != nil {
 		f.problem = p
-		if s.ctx.Err() == nil && !p.discreet {
+		if s.ctx.Err() == nil && !p.discreet && !(f.here && p.turn) {
 			s.fail(key, p, s.opt.Now())
 		}
 		s.log.Load().Debug("no answer", zap.String("subject", key), zap.Stringer("kind", p.kind), zap.String("why", p.text))

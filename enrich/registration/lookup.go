@@ -151,7 +151,11 @@ func worse(a, b *problem) *problem {
 
 // turn waits until server may be asked, and returns the context to ask it in.
 func (s *Source) turn(f *flight, operator, server string) (context.Context, context.CancelFunc, *manners.Turn, *problem) {
-	queue, leave := context.WithTimeout(s.ctx, s.opt.Queue)
+	wait := s.opt.Queue
+	if f.patience > 0 {
+		wait = min(wait, f.patience)
+	}
+	queue, leave := context.WithTimeout(s.ctx, wait)
 	defer leave()
 	t, err := s.opt.Manners.Wait(queue, manners.Request{Operator: operator, Server: server, Priority: f.priority})
 	if err != nil {
@@ -176,6 +180,12 @@ func failedOf(err error) manners.Outcome {
 
 // notNow is why it was nobody's turn.
 func (s *Source) notNow(err error, server string) *problem {
+	p := s.noTurn(err, server)
+	p.turn = true
+	return p
+}
+
+func (s *Source) noTurn(err error, server string) *problem {
 	var paused *manners.PausedError
 	var broken *manners.BrokenError
 	switch {

@@ -53,6 +53,8 @@ type Options struct {
 	Servers   []string // WHOIS servers that clients may name: hosts, ".suffix" for all below, "*" for any
 	NoRaw     bool     // do not keep what servers wrote
 
+	Elsewhere Elsewhere // other machines, which are asked first: none
+
 	Preload Preload
 	Now     func() time.Time // time.Now
 	Logger  *zap.Logger      // none
