@@ -29,8 +29,10 @@ type Outcome struct {
 	Declined bool            `json:"declined,omitempty"`
 	Kind     enrich.NoteKind `json:"kind,omitempty"`
 	Text     string          `json:"text,omitempty"`
-	Again    time.Time       `json:"again,omitzero"` // it is not to be tried before; of an errand declined, not here
-	Soon     bool            `json:"soon,omitempty"` // nobody was asked: it may be tried again at once
+	// Holder is the machine that may ask instead, where the one that declines knows.
+	Holder string    `json:"holder,omitempty"`
+	Again  time.Time `json:"again,omitzero"` // it is not to be tried before; of an errand declined, not here
+	Soon   bool      `json:"soon,omitempty"` // nobody was asked: it may be tried again at once
 	// Indiscreet is that somebody could be asked for queries that are not discreet.
 	Indiscreet bool  `json:"indiscreet,omitempty"`
 	Fault      Fault `json:"fault,omitempty"`
@@ -41,6 +43,24 @@ type Elsewhere interface {
 	// Run has one of them run the errand, which is about servers of the operator (see package manners), and returns what came of it.
 	// ok is false where none of them can: then the source asks for itself, if it may. It returns when ctx ends.
 	Run(ctx context.Context, operator string, e Errand) (o Outcome, ok bool)
+}
+
+// Permit says whether this machine may ask servers of an operator now. It waits for no longer than ctx lasts, and its error is
+// a [*NotOursError] where another machine asks them.
+type Permit func(ctx context.Context, operator string) error
+
+// NotOursError is that another machine asks an operator who counts the queries of all together.
+type NotOursError struct {
+	Operator string
+	Holder   string    // that machine; empty where it is not known
+	Until    time.Time // when to try again
+}
+
+func (e *NotOursError) Error() string {
+	if e.Holder == "" {
+		return "it cannot be told which machine may ask " + e.Operator
+	}
+	return e.Holder + " asks " + e.Operator + " for all machines"
 }
 
 // Run runs an errand of another machine's: it looks the subject up here, in this source's cache first. What is asked goes into the
@@ -71,7 +91,7 @@ func (s *Source) Run(ctx context.Context, e Errand) (Outcome, error) {
 		return Outcome{Declined: true, Kind: enrich.Unfetched, Text: "the source is closed", Soon: true}, nil
 	}
 	p := f.problem
-	return Outcome{Declined: p.turn, Kind: p.kind, Text: p.text, Again: p.again, Soon: p.soon, Indiscreet: p.discreet, Fault: p.fault}, nil
+	return Outcome{Declined: p.turn, Holder: p.holder, Kind: p.kind, Text: p.text, Again: p.again, Soon: p.soon, Indiscreet: p.discreet, Fault: p.fault}, nil
 }
 
 // brought is the outcome with an answer.

@@ -36,6 +36,7 @@ type problem struct {
 	absent   Class     // a server has no such object: Available or Reserved, for who asked it to make an answer of
 	discreet bool      // somebody could be asked for queries that are not discreet
 	turn     bool      // nobody was asked since it was not this machine's turn
+	holder   string    // the machine whose turn it is
 	fault    Fault
 }
 

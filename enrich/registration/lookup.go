@@ -157,6 +157,11 @@ func (s *Source) turn(f *flight, operator, server string) (context.Context, cont
 	}
 	queue, leave := context.WithTimeout(s.ctx, wait)
 	defer leave()
+	if s.opt.Permit != nil {
+		if err := s.opt.Permit(queue, operator); err != nil {
+			return nil, nil, nil, s.notNow(err, server)
+		}
+	}
 	t, err := s.opt.Manners.Wait(queue, manners.Request{Operator: operator, Server: server, Priority: f.priority})
 	if err != nil {
 		return nil, nil, nil, s.notNow(err, server)
@@ -186,9 +191,12 @@ func (s *Source) notNow(err error, server string) *problem {
 }
 
 func (s *Source) noTurn(err error, server string) *problem {
+	var others *NotOursError
 	var paused *manners.PausedError
 	var broken *manners.BrokenError
 	switch {
+	case errors.As(err, &others):
+		return &problem{kind: enrich.Unfetched, text: "not looked up: " + err.Error(), again: others.Until, soon: true, holder: others.Holder, fault: OtherFault}
 	case errors.As(err, &paused):
 		if paused.Reserved { // what is left is kept for others, who may come at any time
 			return &problem{kind: enrich.Unfetched, text: "not looked up: " + err.Error(), soon: true, fault: Refused}

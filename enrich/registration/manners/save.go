@@ -65,8 +65,10 @@ type savedServer struct {
 // failed, as of now; a query under way counts as asked. It is JSON of at most 384 KiB. Where that is too small, windows are saved with
 // fewer marks, so that they fill again in larger steps and later, and after that operators are left out of whom there is least to
 // remember.
-func (m *Manners) Save() []byte {
-	s := m.snapshot()
+func (m *Manners) Save() []byte { return m.snapshot().encode() }
+
+// encode is s as JSON of at most maxSaved.
+func (s *saved) encode() []byte {
 	for most := maxMarks + 1; ; most = max(most/4, 1) {
 		s.coarsen(most)
 		b, err := json.Marshal(s)
