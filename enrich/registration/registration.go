@@ -55,7 +55,6 @@ type Options struct {
 
 	Elsewhere Elsewhere // other machines, which are asked first: none
 	Permit    Permit    // asked before registries are: nil, everybody may be asked
-	Node      string    // tells what this machine keeps in a cache that it shares with others: "", it shares none
 
 	Preload Preload
 	Now     func() time.Time // time.Now
@@ -206,19 +205,11 @@ const saveManners = 10 * time.Second
 
 // recall takes what a process before this one has used up of the registries' limits, and was told to wait.
 func (s *Source) recall() {
-	if b, _, ok := s.opt.Cache.Get(s.opt.Bucket+bucketState, s.own("manners")); ok {
+	if b, _, ok := s.opt.Cache.Get(s.opt.Bucket+bucketState, "manners"); ok {
 		if err := s.opt.Manners.Restore(b); err != nil {
 			s.log.Load().Warn("what was used up of the limits of registries is not known", zap.Error(err))
 		}
 	}
-}
-
-// own is the key of what this machine alone knows.
-func (s *Source) own(key string) string {
-	if s.opt.Node == "" {
-		return key
-	}
-	return key + " of " + s.opt.Node
 }
 
 // remember keeps that, until the source is closed.
@@ -232,7 +223,7 @@ func (s *Source) remember() {
 			open = false
 		}
 		t.Reset(saveManners)
-		s.opt.Cache.Put(s.opt.Bucket+bucketState, s.own("manners"), s.opt.Manners.Save(), s.opt.Now().Add(25*time.Hour))
+		s.opt.Cache.Put(s.opt.Bucket+bucketState, "manners", s.opt.Manners.Save(), s.opt.Now().Add(25*time.Hour))
 	}
 }
 

@@ -102,19 +102,13 @@ func (d *desk) take(req micro.Request) {
 		ctx, cancel := context.WithTimeout(context.Background(), longest)
 		defer cancel()
 		o, err := d.run.Run(ctx, e)
-		switch {
-		case errors.Is(err, context.DeadlineExceeded):
-			d.n.counts.failed.Add(1)
-			o = registration.Outcome{Kind: enrich.Failed, Text: "it took the worker too long", Fault: registration.Timeout}
-		case err != nil:
+		if errors.Is(err, context.DeadlineExceeded) {
+			o, err = registration.Outcome{Kind: enrich.Failed, Text: "it took the worker too long", Fault: registration.Timeout}, nil
+		}
+		d.n.counted(o, err)
+		if err != nil {
 			_ = req.Error("400", err.Error(), nil)
 			return
-		case o.Declined:
-			d.n.counts.declined.Add(1)
-		case o.Answer == nil:
-			d.n.counts.failed.Add(1)
-		default:
-			d.n.counts.done.Add(1)
 		}
 		d.answer(req, o)
 	}()

@@ -45,12 +45,15 @@ type Options struct {
 	Egress string
 	// MaxUnderWay is how many errands may be under way here; more are declined: 512.
 	MaxUnderWay int
-	// Beat is how often a worker says that it is there; after three and a half times that without, it is down: 1 s.
+	// Beat is how often a worker says that it is there; after three and a half times that without, it is down, and after fifteen
+	// times that its jobs are others': 1 s. It must be the same on all machines.
 	Beat time.Duration
 	// Lease is after what time the right to ask an operator is over that its holder does not renew: 10 s.
 	Lease time.Duration
 	// Replicas is on how many servers of NATS the leases are: 1, or 3 in a cluster of three.
 	Replicas int
+	// Stored waits until what errands brought is where all machines find it: nil, it is at once. Only then a job is done.
+	Stored func(ctx context.Context) error
 	// Changed hears that a worker went down or came up. It may be called from any goroutine, one call at a time.
 	Changed func(w Worker)
 	// Logger hears the same, and what else goes wrong: none.
@@ -70,6 +73,7 @@ type Node struct {
 	leases   *leases
 	counts   counts
 
+	noting  sync.Mutex
 	ctx     context.Context
 	cancel  context.CancelFunc
 	ran     sync.WaitGroup
@@ -110,6 +114,7 @@ func (n *Node) Open(run Runner) {
 	n.ran.Go(n.leases.run)
 	if run != nil {
 		n.ran.Go(func() { n.serve(run) })
+		n.ran.Go(func() { n.work(run) })
 	}
 }
 
