@@ -159,6 +159,10 @@ type Shared interface {
 	// Fetch is a Get that asks where the others put, too, and waits for that, not for long and not longer than ctx lasts. It is for
 	// who would otherwise do the work over again, and is not for a source's Add.
 	Fetch(ctx context.Context, bucket, key string) (value []byte, expires time.Time, ok bool)
+	// Settle waits until what was put before the call is where the others find it. It is for who promises them that it is; what can
+	// never be shared, as it is too large or too much waited, is not waited for. The error is ctx's, or that the others
+	// cannot be reached: then it is shared later.
+	Settle(ctx context.Context) error
 }
 
 // NodeBucket is how the name of a bucket ends that is of one machine alone. A Shared does not share it.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,7 +131,7 @@ func (l *lane) done() int {
 // in the middle goes on where it was, as long as what it had is fresh.
 func (p *preloading) preload() {
 	defer p.finish()
-	names := p.topNames()
+	names := p.s.topNames(p.ctx, p.want)
 	if len(names) == 0 {
 		return
 	}
@@ -164,42 +163,11 @@ func (p *preloading) begun(names []string) {
 	p.s.log.Load().Info("preloading", zap.Int("names", now.Names), zap.Int("resumed", now.Resumed), zap.Int("operators", len(lanes)))
 }
 
-// topNames are the registrable names of the list, once each, in its order. It waits for the list to be there, and until it is known
-// who answers for what.
-func (p *preloading) topNames() (names []string) {
-	for {
-		retry := filesRetry
-		if !p.s.awaits() {
-			seen := make(map[string]bool)
-			for _, name := range p.want.Top(p.want.Names) {
-				if d := p.s.keyOf(&enrich.Query{Subject: enrich.DomainOf(name)}); d != "" && !seen[d] {
-					d = strings.Clone(d)
-					seen[d] = true
-					names = append(names, d)
-				}
-			}
-			retry = listRetry
-		}
-		if len(names) > 0 {
-			return names
-		}
-		select {
-		case <-time.After(retry):
-		case <-p.ctx.Done():
-			return nil
-		}
-	}
-}
-
 // lanes are the names by the operator who answers for them; those that nobody answers for are in one, too.
 func (s *Source) lanes(names []string) map[string]*lane {
 	lanes := make(map[string]*lane)
 	for _, name := range names {
-		who := s.services(enrich.DomainOf(name), name)
-		op := ""
-		if len(who.RDAP) > 0 || who.Whois.Host != "" {
-			op = s.operator(who)
-		}
+		op := s.operatorOf(name)
 		if lanes[op] == nil {
 			lanes[op] = new(lane)
 		}

@@ -60,13 +60,20 @@ func (p *preloading) progress() Progress {
 	p.mu.Lock()
 	now := p.p
 	p.mu.Unlock()
-	if took := p.s.opt.Now().Sub(now.Started).Seconds(); now.State == PreloadRunning && took > 0 {
-		if now.Rate = float64(now.Done-now.Resumed) / took; now.Rate > 0 {
-			now.Left = math.Ceil(float64(now.Names-now.Done) / now.Rate)
-		}
-		now.Rate = math.Round(now.Rate*10) / 10
-	}
+	now.reckon(p.s.opt.Now())
 	return now
+}
+
+// reckon works out the rate, and what is left of the time, while it runs.
+func (p *Progress) reckon(now time.Time) {
+	took := now.Sub(p.Started).Seconds()
+	if p.State != PreloadRunning || took <= 0 {
+		return
+	}
+	if p.Rate = float64(p.Done-p.Resumed) / took; p.Rate > 0 {
+		p.Left = math.Ceil(float64(p.Names-p.Done) / p.Rate)
+	}
+	p.Rate = math.Round(p.Rate*10) / 10
 }
 
 // report logs and keeps the progress until ctx ends.

@@ -24,6 +24,8 @@ func (s shared) Fetch(_ context.Context, bucket, key string) ([]byte, time.Time,
 	return v, expires, ok
 }
 
+func (shared) Settle(context.Context) error { return nil }
+
 var _ store.Shared = shared{}
 
 // What another machine learnt is not asked for again, until it is old.

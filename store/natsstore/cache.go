@@ -25,6 +25,8 @@ type cache struct {
 	mu      sync.Mutex
 	waiting map[key]item // key.scope is the bucket
 	size    int
+	last    uint64        // number of the item that came last
+	moved   chan struct{} // closed, and made anew, when some no longer wait
 	closed  bool
 	wake    chan struct{}
 	idle    chan struct{} // closed, and made anew, when nothing waits
@@ -37,6 +39,7 @@ type item struct {
 	value   []byte
 	expires time.Time
 	deleted bool
+	number  uint64 // in the order in which they came
 }
 
 func (i item) size(k key) int { return len(i.value) + len(k.scope) + len(k.name) }
@@ -44,7 +47,7 @@ func (i item) size(k key) int { return len(i.value) + len(k.scope) + len(k.name)
 func newCache(s *Store) *cache {
 	return &cache{
 		s: s, subjects: subjects{s.opt.Bucket + "_cache"}, local: s.local.Cache(), id: nuid.Next(),
-		waiting: make(map[key]item), wake: make(chan struct{}, 1), idle: make(chan struct{}),
+		waiting: make(map[key]item), wake: make(chan struct{}, 1), moved: make(chan struct{}), idle: make(chan struct{}),
 	}
 }
 
@@ -83,6 +86,10 @@ func (c *cache) enqueue(k key, it item) {
 	if c.closed || size > c.s.opt.MaxWaiting {
 		c.unshared.Add(1)
 		return
+	}
+	c.last++
+	if it.number = c.last; replaced {
+		it.number = old.number // who waits for that one waits for this in its place
 	}
 	c.waiting[k], c.size = it, size
 	select {
@@ -127,6 +134,42 @@ func (c *cache) isWaiting(k key) bool {
 	defer c.mu.Unlock()
 	_, ok := c.waiting[k]
 	return ok
+}
+
+// Settle implements [store.Shared].
+func (c *cache) Settle(ctx context.Context) error {
+	c.mu.Lock()
+	last := c.last
+	c.mu.Unlock()
+	t := time.NewTicker(250 * time.Millisecond)
+	defer t.Stop()
+	for {
+		waits, moved := c.waits(last)
+		if !waits {
+			return nil
+		}
+		if c.s.state.link.Load() == nil {
+			return ErrAway
+		}
+		select {
+		case <-moved:
+		case <-t.C: // NATS may have gone meanwhile
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// waits reports that something waits that came before or with the item of that number. moved is closed when it may be otherwise.
+func (c *cache) waits(last uint64) (yes bool, moved <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, it := range c.waiting {
+		if it.number <= last {
+			return true, c.moved
+		}
+	}
+	return false, nil
 }
 
 func (c *cache) subject(bucket, k string) string {

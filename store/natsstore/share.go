@@ -67,6 +67,7 @@ func (c *cache) next() map[key]item {
 
 // shareSome puts some of what waits into NATS, and returns how many.
 func (c *cache) shareSome(ctx context.Context, link *link) (n int, err error) {
+	defer c.move()
 	list := c.next()
 	futures := make(map[key]jetstream.PubAckFuture, len(list))
 	for k, it := range list {
@@ -104,6 +105,14 @@ func (c *cache) shareSome(ctx context.Context, link *link) (n int, err error) {
 		}
 	}
 	return len(list), err
+}
+
+// move tells those who wait that some items may no longer do.
+func (c *cache) move() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.moved)
+	c.moved = make(chan struct{})
 }
 
 // was takes out an item that was shared, unless another has come in its place.

@@ -392,3 +392,35 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestSettle has a node promise that what it put is where others find it, and not promise it while NATS is away.
+func TestSettle(t *testing.T) {
+	server := natstest.Start(t, natstest.Options{})
+	o := Options{Bucket: newBucket()}
+	one, two := open(t, t.TempDir(), connect(t, server.URL), o), open(t, t.TempDir(), connect(t, server.URL), o)
+	synced(t, one, two)
+	mine, other := one.Cache().(store.Shared), two.Cache().(store.Shared)
+	for i := range 1000 {
+		mine.Put("b", fmt.Sprint("key", i), []byte("value"), time.Time{})
+	}
+	if err := mine.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		if _, _, ok := other.Fetch(t.Context(), "b", fmt.Sprint("key", i)); !ok {
+			t.Fatalf("key%d is not there", i)
+		}
+	}
+	server.Kill()
+	until(t, "noticed", func() bool { return !one.Status().Ready })
+	if err := mine.Settle(t.Context()); err != nil {
+		t.Errorf("nothing waits: %v", err)
+	}
+	mine.Put("b", "late", []byte("value"), time.Time{})
+	if err := mine.Settle(t.Context()); !errors.Is(err, ErrAway) {
+		t.Errorf("while NATS is away: %v", err)
+	}
+	server.Restart()
+	until(t, "shared when it is back", func() bool { return mine.Settle(t.Context()) == nil })
+	until(t, "found", func() bool { _, _, ok := other.Fetch(t.Context(), "b", "late"); return ok })
+}

@@ -12,28 +12,19 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
+	"github.com/whence-project/whence/enrich/registration"
 )
 
 // The list of work is a stream from which a job is gone when it is done. A subject is a name, so that none is in it twice; before that
 // stands its operator, who has a consumer of his own: a worker takes from it what it has turns for, and no operator is in
 // another's way.
 
-// Job is a name to look up, for nobody in particular.
-type Job struct {
-	Name     string // a registered domain, in A-labels
-	Operator string // of its registry, as package manners has him; empty where nobody is known to answer for it
-}
-
-// Progress is how far the machines have come with the list of work.
-type Progress struct {
-	Names    int            `json:"names"` // put on the list since it was empty
-	Left     int            `json:"left"`  // of them, not done
-	Done     int            `json:"done"`
-	Failed   int            `json:"failed"` // of those done, what could not be had
-	Started  time.Time      `json:"started,omitzero"`
-	Finished time.Time      `json:"finished,omitzero"` // zero while it goes on
-	Workers  map[string]int `json:"workers,omitempty"` // what each has done
-}
+// The types of what is told of the list.
+type (
+	Job      = registration.Job
+	Progress = registration.Work
+)
 
 // What the list goes by.
 const (
@@ -55,8 +46,9 @@ type list struct {
 // run is what is noted of the work since the list was empty.
 type run struct {
 	ID      string    `json:"id"`
-	Names   int       `json:"names"`
 	Started time.Time `json:"started"`
+	Stopped time.Time `json:"stopped,omitzero"` // the last time that names were taken off the list
+	Dropped int       `json:"dropped,omitempty"`
 }
 
 // tally is what one worker has done of a run.
@@ -284,9 +276,43 @@ func (n *Node) Jobs(ctx context.Context) (p Progress, err error) {
 			}
 		}
 	}
-	p.Done = max(p.Names-p.Left, 0)
+	p.Stopped, p.Dropped = r.Stopped, r.Dropped
+	p.Done = max(p.Names-p.Left-p.Dropped, 0)
 	if p.Left == 0 && p.Names > 0 {
 		p.Finished = last
 	}
 	return p, nil
+}
+
+// StopJobs takes off the list what is not done, for all workers, and returns how many names there were. What they have begun is still
+// taken in.
+func (n *Node) StopJobs(ctx context.Context) (dropped int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, jsAnswer)
+	defer cancel()
+	l, err := n.list(ctx)
+	if err != nil {
+		return 0, err
+	}
+	before, err := l.stream.Info(ctx)
+	if err != nil || before.State.Msgs == 0 {
+		return 0, err
+	}
+	if err := l.stream.Purge(ctx); err != nil {
+		return 0, err
+	}
+	dropped = int(before.State.Msgs)
+	for {
+		r, revision, err := n.current(ctx, l)
+		if err != nil || r.ID == "" {
+			return dropped, err
+		}
+		r.Stopped, r.Dropped = time.Now().UTC(), r.Dropped+dropped
+		b, err := json.Marshal(r)
+		if err != nil {
+			return dropped, err
+		}
+		if _, err = l.notes.Update(ctx, "run", b, revision); !isWrongRevision(err) {
+			return dropped, err
+		}
+	}
 }

@@ -10,23 +10,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/whence-project/whence/enrich/registration"
 )
 
 // Worker is how a worker is, as this machine sees it.
-type Worker struct {
-	Name     string    `json:"name"`
-	Up       bool      `json:"up"`
-	Since    time.Time `json:"since"` // up, or down
-	Heard    time.Time `json:"heard"` // its last beat
-	Started  time.Time `json:"started"`
-	Egress   []string  `json:"egress,omitempty"`
-	UnderWay int       `json:"under_way"`
-	Done     uint64    `json:"done"`
-	Failed   uint64    `json:"failed"`
-	Declined uint64    `json:"declined"`
-	Rate     float64   `json:"rate"`    // errands a second, lately
-	Success  float64   `json:"success"` // of those that it did not decline, the part that brought an answer, lately; 1 where there were none
-}
+type Worker = registration.Worker
 
 // forgotten is after what time a worker that is down is no longer listed.
 const forgotten = 24 * time.Hour
@@ -216,4 +205,9 @@ func (n *Node) Workers() []Worker {
 	}
 	slices.SortFunc(list, func(a, b Worker) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	return list
+}
+
+// Served is what this machine has done for others since the Node was made: errands with an answer, without one, and declined.
+func (n *Node) Served() (done, failed, declined uint64) {
+	return n.counts.done.Load(), n.counts.failed.Load(), n.counts.declined.Load()
 }
