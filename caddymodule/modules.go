@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	_ "github.com/whence-project/whence/caddymodule/caddyadmin"
+	_ "github.com/whence-project/whence/caddymodule/caddycluster"
 	_ "github.com/whence-project/whence/caddymodule/caddycommands"
 	_ "github.com/whence-project/whence/caddymodule/caddydomainstats"
 	_ "github.com/whence-project/whence/caddymodule/caddydotforward"

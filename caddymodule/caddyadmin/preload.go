@@ -2,7 +2,6 @@ package caddyadmin
 
 import (
 	"bytes"
-	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -22,7 +21,8 @@ const (
 type preload struct {
 	Chain string `json:"chain"`
 	*registration.Progress
-	LeftOut int `json:"left_out,omitempty"` // lines posted that are no names
+	LeftOut int            `json:"left_out,omitempty"` // lines posted that are no names
+	Workers map[string]int `json:"workers,omitempty"`  // what each lookup worker has done, where the machines share the names
 }
 
 // showPreloads writes how far the preloads are, the last one of each chain.
@@ -37,6 +37,16 @@ func showPreloads(w http.ResponseWriter, r *http.Request) error {
 	list := []preload{}
 	all := app.Provisioned()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if caddyenrich.ListOf(all[name]) != nil {
+			p, err := listOf(r.Context(), all[name])
+			if err != nil {
+				return err
+			}
+			if p.Names > 0 {
+				list = append(list, p)
+			}
+			continue
+		}
 		if s := caddyenrich.RegistrationOf(all[name]); s != nil && s.Preloading() != nil {
 			list = append(list, preload{Chain: name, Progress: s.Preloading()})
 		}
@@ -71,15 +81,14 @@ func startPreload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if caddyenrich.ListOf(chain) != nil {
+		return enlist(w, r, chain, top, names, bad)
+	}
 	if err := caddyenrich.StartPreload(chain, top, names, delay); err != nil {
-		code := http.StatusConflict
-		if errors.Is(err, caddyenrich.ErrNoRegistration) || errors.Is(err, caddyenrich.ErrNoRank) {
-			code = http.StatusNotFound
-		}
-		return adminapi.Fail(code, err)
+		return refused(err, http.StatusConflict)
 	}
 	p := caddyenrich.RegistrationOf(chain).Preloading()
-	return adminapi.Reply(w, http.StatusAccepted, preload{chain.Name(), p, bad})
+	return adminapi.Reply(w, http.StatusAccepted, preload{Chain: chain.Name(), Progress: p, LeftOut: bad})
 }
 
 // namesIn are the domains in a list, a line each, behind their rank or without one. bad counts the lines that are none.
@@ -110,6 +119,9 @@ func stopPreload(w http.ResponseWriter, r *http.Request) error {
 	chain, err := chainNamed(q.Get("chain"))
 	if err != nil {
 		return err
+	}
+	if node := caddyenrich.ListOf(chain); node != nil {
+		return stopList(w, r, chain, node)
 	}
 	s := caddyenrich.RegistrationOf(chain)
 	if s == nil || !s.StopPreload() {

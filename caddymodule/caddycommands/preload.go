@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -102,7 +104,8 @@ func btoi(b bool) int {
 type progressOf struct {
 	Chain string `json:"chain"`
 	registration.Progress
-	LeftOut int `json:"left_out,omitempty"`
+	LeftOut int            `json:"left_out,omitempty"`
+	Workers map[string]int `json:"workers,omitempty"`
 }
 
 // begin starts or stops a preload, or finds the one that there is; nil for none.
@@ -166,8 +169,20 @@ func (p *preload) show(w io.Writer, now *progressOf) error {
 		_, err := fmt.Fprintf(w, "%s,%s,%d,%d,%d,%d,%g,%g\n", now.Chain, now.State, now.Names, now.Done, now.Failed, now.Resumed, now.Rate, now.Left)
 		return err
 	}
-	_, err := fmt.Fprintln(w, lineOf(&now.Progress))
+	_, err := fmt.Fprintln(w, lineOf(&now.Progress)+by(now.Workers))
 	return err
+}
+
+// by says what each lookup worker has done.
+func by(workers map[string]int) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(workers)) {
+		list = append(list, fmt.Sprintf("%s %d", name, workers[name]))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(list, ", ")
 }
 
 func lineOf(p *registration.Progress) string {

@@ -40,17 +40,12 @@ func StartPreload(c *enrich.Chain, top int, names []string, delay time.Duration)
 	if m == nil {
 		return ErrNoRegistration
 	}
-	p := registration.Preload{Names: top, Delay: delay, Top: m.top}
-	if delay < 0 {
-		p.Delay = m.pace()
+	p, err := m.wanted(top, names)
+	if err != nil {
+		return err
 	}
-	switch {
-	case len(names) > 0:
-		p.Names, p.Top = len(names), listed(names)
-	case m.top == nil:
-		return ErrNoRank
-	case empty(m.top(1)):
-		return ErrNoList
+	if p.Delay = delay; delay < 0 {
+		p.Delay = m.pace()
 	}
 	return m.held.StartPreload(p)
 }

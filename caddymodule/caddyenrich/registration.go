@@ -16,6 +16,7 @@ import (
 
 	"github.com/whence-project/whence/caddymodule/caddystore"
 	"github.com/whence-project/whence/caddymodule/internal/args"
+	"github.com/whence-project/whence/caddymodule/internal/cluster"
 	"github.com/whence-project/whence/caddymodule/internal/events"
 	"github.com/whence-project/whence/caddymodule/internal/livelog"
 	"github.com/whence-project/whence/caddymodule/internal/prom"
@@ -72,17 +73,29 @@ type Registration struct {
 	// How often operators of registries are asked. Default: docs/registration.md has the table.
 	Limits []*RegistrationLimit `json:"limits,omitempty"`
 
+	// Look up for other machines, which ask over the app `nats`. Default: false.
+	Worker bool `json:"worker,omitempty"`
+	// How other machines are asked where the app `nats` is configured: `first`, and registries from here where no worker is there;
+	// `only`; or `off`. Default: first.
+	Workers string `json:"workers,omitempty"`
+	// A word for the network that registries see this machine in, where `source` does not say: machines with the same one share the limits of
+	// operators who count by address. Default: one with all machines that do not say.
+	EgressName string `json:"egress,omitempty"`
+
 	Egress
 
-	logger  *zap.Logger
-	store   *caddystore.App
-	parts   *parts
-	top     func(int) iter.Seq2[int, string]
-	key     string
-	events  *events.Emitter
-	held    *lookups
-	drop    []func()
-	release sync.Once
+	logger *zap.Logger
+	// Of the machines that look up for each other, nil where there are none.
+	machines cluster.App
+	node     cluster.Node
+	store    *caddystore.App
+	parts    *parts
+	top      func(int) iter.Seq2[int, string]
+	key      string
+	events   *events.Emitter
+	held     *lookups
+	drop     []func()
+	release  sync.Once
 }
 
 // RegistrationServer says who answers for the names under a suffix.
@@ -135,6 +148,9 @@ func (m *Registration) Provision(ctx caddy.Context) error {
 	}
 	m.store = app.(*caddystore.App)
 	m.store.OnStart(nil)
+	if err := m.join(ctx); err != nil {
+		return fmt.Errorf("registration: %w", err)
+	}
 	return prom.Register(ctx, registrations)
 }
 
@@ -143,10 +159,12 @@ type lookups struct {
 	*registration.Source
 	loggers livelog.Loggers
 	events  events.Newest
+	listing listing
 }
 
 // Destruct closes the source when the last configuration has let it go.
 func (l *lookups) Destruct() error {
+	l.listing.stop()
 	err := l.Close()
 	registrations.End(l)
 	return err
@@ -177,7 +195,10 @@ func (m *Registration) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.key = fmt.Sprintf("%x", sha256.Sum256(append(settings, m.store.Dir...))) // a hash: there may be a proxy's password in them
+	if err := m.enlist(); err != nil {
+		return err
+	}
+	m.key = fmt.Sprintf("%x", sha256.Sum256(append(settings, m.store.Dir+m.machinesKey()...))) // a hash: there may be a proxy's password in them
 	v, _, err := lookupPool.LoadOrNew(m.key, func() (caddy.Destructor, error) {
 		l := new(lookups)
 		withdraw := l.loggers.Push(m.logger)
@@ -187,6 +208,9 @@ func (m *Registration) Open(ctx context.Context) error {
 		if err == nil {
 			registrations.Begin(l)
 		}
+		if err == nil && m.lists() && m.Preload > 0 {
+			l.listing.start(l.Source, m.node, registration.Preload{Names: m.Preload, Top: m.top}, l.loggers.Logger())
+		}
 		return l, err
 	})
 	if err != nil {
@@ -195,7 +219,11 @@ func (m *Registration) Open(ctx context.Context) error {
 	m.held = v.(*lookups)
 	m.drop = []func(){m.held.loggers.Push(m.logger), m.held.events.Push(m.events)}
 	courtesy.Configure(m.parts.manners)
-	return m.held.Open(ctx)
+	if err := m.held.Open(ctx); err != nil {
+		return err
+	}
+	m.serve(st.Cache())
+	return nil
 }
 
 // Close lets the source go. It is idempotent.

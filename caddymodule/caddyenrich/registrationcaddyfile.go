@@ -28,6 +28,9 @@ import (
 //		registrar
 //		whois_cleartext
 //		whois_servers   <host…>
+//		worker
+//		workers         first|only|off
+//		egress          <name>
 //		limit           <operator|host|default> <rate…>|off [concurrent <n>] [per <ipv4 bits> <ipv6 bits>]
 //		allow_networks  <prefix…>
 //		source          <address…>
@@ -75,12 +78,14 @@ func (m *Registration) option(d *caddyfile.Dispenser) error {
 		return m.parseServer(d)
 	case "limit":
 		return m.parseLimit(d)
+	case "worker", "workers", "egress":
+		return m.parseMachines(d)
 	case "allow_networks", "source", "trusted_ca", "proxy", "bootstrap":
 		return m.Egress.option(d)
 	default:
 		return d.Errf("registration has no option %q; it has wait, timeout, queue, cache_ttl, negative_ttl, stale_ttl, sweep, memory, "+
-			"raw, preload, registries, rdap, whois, unsupported, refer, registrar, whois_cleartext, whois_servers, limit, allow_networks, "+
-			"source, proxy, bootstrap and trusted_ca", option)
+			"raw, preload, registries, rdap, whois, unsupported, refer, registrar, whois_cleartext, whois_servers, worker, workers, egress, limit, "+
+			"allow_networks, source, proxy, bootstrap and trusted_ca", option)
 	}
 }
 

@@ -180,6 +180,7 @@ func (p *parts) source(m *Registration, cache store.Cache, log *zap.Logger, news
 	if m.Preload > 0 {
 		o.Preload = registration.Preload{Names: m.Preload, Delay: m.pace(), Top: m.top}
 	}
+	m.tieTo(&o)
 	return registration.New(o), nil
 }
 

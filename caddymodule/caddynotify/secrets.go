@@ -4,24 +4,13 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
+	"github.com/whence-project/whence/caddymodule/internal/secret"
 )
 
-// aSecret is how a configuration names a secret without having it: the admin endpoint shows the configuration, and Caddy's debug log
-// the handlers of events.
-var aSecret = regexp.MustCompile(`^([A-Za-z]+ )?\{(env|file)\.[^{}]+\}$`)
-
-// checkSecret refuses a secret that stands in the configuration itself. A word may stand before it, as in "Bearer {env.TOKEN}".
-func checkSecret(option, value string) error {
-	if !aSecret.MatchString(value) {
-		return fmt.Errorf("%s: write {env.NAME} or {file./path}, not the secret itself (nor {$NAME}, which is replaced too early): "+
-			"the configuration can be read at the admin endpoint", option)
-	}
-	return nil
-}
+// checkSecret refuses a secret that stands in the configuration itself.
+func checkSecret(option, value string) error { return secret.Check(option, value) }
 
 // isSecret tells by a header's name that its value is a secret.
 func isSecret(header string) bool {
@@ -36,15 +25,11 @@ func isSecret(header string) bool {
 
 // resolveTo replaces the placeholders in a value, which may be empty, when it is used.
 func resolveTo(option string, value *string) error {
-	if *value == "" {
-		return nil
+	v, err := secret.Resolve(option, *value)
+	if err == nil {
+		*value = v
 	}
-	v, err := caddy.NewReplacer().ReplaceOrErr(*value, true, true)
-	if err != nil {
-		return fmt.Errorf("%s: %w", option, err)
-	}
-	*value = v
-	return nil
+	return err
 }
 
 // roots are the system's certificates and those of files; nil where there are no files.

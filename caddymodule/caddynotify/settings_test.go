@@ -16,14 +16,14 @@ import (
 	"github.com/whence-project/whence/internal/mailtest"
 )
 
-const secret = "t0psecret"
+const aSecret = "t0psecret"
 
 func TestSecrets(t *testing.T) {
 	for value, ok := range map[string]bool{
 		"{env.X}": true, "{file./run/x}": true, "Bearer {env.X}": true, "Bearer {file./run/x y}": true,
-		secret: false, "": false, secret + "{env.X}": false, "two words {env.X}": false, "{env.X}" + secret: false, "{http.x}": false, "{env.}": false,
+		aSecret: false, "": false, aSecret + "{env.X}": false, "two words {env.X}": false, "{env.X}" + aSecret: false, "{http.x}": false, "{env.}": false,
 	} {
-		if err := checkSecret("password", value); (err == nil) != ok || err != nil && strings.Contains(err.Error(), secret) {
+		if err := checkSecret("password", value); (err == nil) != ok || err != nil && strings.Contains(err.Error(), aSecret) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
@@ -32,8 +32,8 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("%s: %t", name, !is)
 		}
 	}
-	for value, ok := range map[string]bool{"https://x.example/a?b": true, "http://[::1]:80": true, "ftp://x.example": false, "/x": false, "https://u:" + secret + "@x.example": false} {
-		if err := checkURL(value); (err == nil) != ok || err != nil && strings.Contains(err.Error(), secret) {
+	for value, ok := range map[string]bool{"https://x.example/a?b": true, "http://[::1]:80": true, "ftp://x.example": false, "/x": false, "https://u:" + aSecret + "@x.example": false} {
+		if err := checkURL(value); (err == nil) != ok || err != nil && strings.Contains(err.Error(), aSecret) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestSecrets(t *testing.T) {
 func TestHandlersInTheLog(t *testing.T) {
 	core, logs := observer.New(zap.DebugLevel)
 	m, w := new(Mail), new(Webhook)
-	m.Server, m.Password, w.URL, w.Secret = "smtp.example.org", secret, "https://hooks.example.org/"+secret, secret
+	m.Server, m.Password, w.URL, w.Secret = "smtp.example.org", aSecret, "https://hooks.example.org/"+aSecret, aSecret
 	zap.New(core).Debug("handlers", zap.Any("mail", m), zap.Any("webhook", w))
 	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{})
 	line, err := encoder.EncodeEntry(zapcore.Entry{}, logs.All()[0].Context)
@@ -58,7 +58,7 @@ func TestHandlersInTheLog(t *testing.T) {
 
 // Placeholders are replaced when a mail is sent, and what they lack is said by their names.
 func TestPlaceholders(t *testing.T) {
-	server := mailtest.New(t, mailtest.Options{User: "whence", Password: secret, Refuse: []string{"gone@example.org"}})
+	server := mailtest.New(t, mailtest.Options{User: "whence", Password: aSecret, Refuse: []string{"gone@example.org"}})
 	dir := t.TempDir()
 	password, ca := filepath.Join(dir, "password"), filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(ca, server.CA(), 0o644); err != nil {
@@ -82,7 +82,7 @@ func TestPlaceholders(t *testing.T) {
 		{func() { os.WriteFile(password, []byte("wrong\n"), 0o600) }, "recipient: "},
 		{func() { t.Setenv("WHENCE_ADMIN", "nobody") }, "to: "},
 		{func() { t.Setenv("WHENCE_ADMIN", "admin@example.org") }, "mail server 127.0.0.1: authentication: "},
-		{func() { os.WriteFile(password, []byte(secret+"\n"), 0o600) }, ""},
+		{func() { os.WriteFile(password, []byte(aSecret+"\n"), 0o600) }, ""},
 	} {
 		step.do()
 		err := s.send(t.Context(), msg, zap.New(core))
@@ -96,7 +96,7 @@ func TestPlaceholders(t *testing.T) {
 	if n := logs.FilterMessageSnippet("recipients refused").Len(); n != 1 {
 		t.Errorf("%d lines about recipients that were refused", n)
 	}
-	if b, err := json.Marshal(s); err != nil || strings.Contains(string(b), secret) {
+	if b, err := json.Marshal(s); err != nil || strings.Contains(string(b), aSecret) {
 		t.Errorf("%s, %v", b, err)
 	}
 }

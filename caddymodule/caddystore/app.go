@@ -3,6 +3,7 @@
 package caddystore
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -26,7 +27,10 @@ type App struct {
 	MaxNames int `json:"max_names,omitempty"`
 	// The most that the cache holds, in bytes. Default: 256 MiB.
 	CacheSize int64 `json:"cache_size,omitempty"`
+	// What keeps it: a module of the namespace `store.engines`. Default: a database in the folder, of this machine alone.
+	EngineRaw json.RawMessage `json:"engine,omitempty" caddy:"namespace=store.engines inline_key=engine"`
 
+	engine  Engine
 	logger  *zap.Logger
 	used    bool
 	starts  []func(store.Store) error
@@ -47,7 +51,33 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.Dir, err = Dir(a.Dir); err != nil {
 		return err
 	}
-	return prom.Register(ctx, metrics)
+	if err := prom.Register(ctx, metrics); err != nil || a.EngineRaw == nil {
+		return err
+	}
+	mod, err := ctx.LoadModule(a, "EngineRaw")
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	var ok bool
+	if a.engine, ok = mod.(Engine); !ok {
+		return fmt.Errorf("store: module %s is no engine", mod.(caddy.Module).CaddyModule().ID)
+	}
+	return nil
+}
+
+// Engine is a guest module of the namespace "store.engines": it keeps the store elsewhere than in the folder alone.
+type Engine interface {
+	// Open opens the store, whose part on this machine is in folder dir. It waits for nobody.
+	Open(dir string, o EngineOptions) (store.Store, error)
+	// Key tells the engine from one with other settings.
+	Key() string
+}
+
+// EngineOptions are the settings of the store. Zeros stand for the engine's defaults.
+type EngineOptions struct {
+	MaxNames  int
+	CacheSize int64 // bytes
+	Logger    *zap.Logger
 }
 
 // Dir is the folder of the store that is configured as dir, which may be empty.
@@ -94,6 +124,7 @@ var stores = caddy.NewUsagePool()
 type opened struct {
 	store.Store
 	loggers   livelog.Loggers
+	engine    string // its key
 	maxNames  int
 	cacheSize int64
 }
@@ -115,12 +146,12 @@ func (a *App) Store() (store.Store, error) {
 	}
 	// The folder alone is the key: it is locked, so that another store in it could not be opened beside this one.
 	v, loaded, err := stores.LoadOrNew(a.Dir, func() (caddy.Destructor, error) {
-		o := &opened{maxNames: a.MaxNames, cacheSize: a.CacheSize}
+		o := &opened{engine: a.engineKey(), maxNames: a.MaxNames, cacheSize: a.CacheSize}
 		// While it opens, it logs to whom it is opened for.
 		withdraw := o.loggers.Push(a.logger)
 		defer withdraw()
-		s, err := embedded.Open(a.Dir, embedded.Options{MaxNames: a.MaxNames, CacheSize: a.CacheSize, Logger: o.loggers.Logger()})
-		if o.Store = s; err == nil {
+		var err error
+		if o.Store, err = a.openStore(o.loggers.Logger()); err == nil {
 			metrics.Begin(o)
 		}
 		return o, err
@@ -133,10 +164,28 @@ func (a *App) Store() (store.Store, error) {
 	if a.open.maxNames != a.MaxNames || a.open.cacheSize != a.CacheSize {
 		a.logger.Warn("max_names and cache_size of a store that is open change when the server starts again", zap.String("dir", a.Dir))
 	}
+	if a.open.engine != a.engineKey() {
+		a.logger.Warn("a store that is open stays on its engine, and its connection, until the server starts again", zap.String("dir", a.Dir))
+	}
 	if !loaded {
 		a.logger.Info("store opened", zap.String("dir", a.Dir), zap.Int("names", a.open.Ledger().Status().Names))
 	}
 	return a.open, nil
+}
+
+// engineKey tells engines apart; empty for the folder alone.
+func (a *App) engineKey() string {
+	if a.engine == nil {
+		return ""
+	}
+	return a.engine.Key()
+}
+
+func (a *App) openStore(log *zap.Logger) (store.Store, error) {
+	if a.engine != nil {
+		return a.engine.Open(a.Dir, EngineOptions{MaxNames: a.MaxNames, CacheSize: a.CacheSize, Logger: log})
+	}
+	return embedded.Open(a.Dir, embedded.Options{MaxNames: a.MaxNames, CacheSize: a.CacheSize, Logger: log})
 }
 
 // Opened is the store if it is open, else nil: whoever only looks at it must not open one that nothing uses.

@@ -1,6 +1,9 @@
 package caddystore
 
 import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -12,7 +15,7 @@ func init() { httpcaddyfile.RegisterGlobalOption("store", parseGlobalOption) }
 
 // parseGlobalOption parses the store.
 //
-//	store [<folder>] {
+//	store [nats] [<folder>] {
 //		max_names  <count>
 //		cache_size <size>
 //	}
@@ -22,7 +25,9 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, d.Err("store is given twice")
 	}
 	app := new(App)
-	if d.NextArg() {
+	if d.NextArg() && !app.parseEngine(d.Val()) {
+		app.Dir = d.Val()
+	} else if d.NextArg() {
 		app.Dir = d.Val()
 	}
 	if d.NextArg() {
@@ -43,4 +48,16 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		}
 	}
 	return httpcaddyfile.App{Name: "store", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// parseEngine takes the name of an engine that this binary has; a folder of that name is written as ./nats.
+func (a *App) parseEngine(name string) bool {
+	if strings.ContainsAny(name, "./{") {
+		return false
+	}
+	if _, err := caddy.GetModule("store.engines." + name); err != nil {
+		return false
+	}
+	a.EngineRaw = caddyconfig.JSONModuleObject(struct{}{}, "engine", name, nil)
+	return true
 }

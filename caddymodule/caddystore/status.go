@@ -13,6 +13,14 @@ func init() { status.Register(status.Section{Name: "store", Report: report}) }
 type Status struct {
 	Cache  store.CacheStatus  `json:"cache"`
 	Ledger store.LedgerStatus `json:"ledger"`
+	Shared any                `json:"shared,omitempty"` // how a store that others share is, as its engine tells it
+}
+
+// Reporter is a store of an engine that has more to tell.
+type Reporter interface {
+	// Report is how it is, and what is wrong. away is that it cannot be reached now, so that what cache and ledger complain of is no
+	// error of this machine's, which serves on.
+	Report() (value any, problems []status.Problem, away bool)
 }
 
 // report tells how the store is, if it is open.
@@ -25,9 +33,12 @@ func report(ctx caddy.Context, _ status.Query) (r status.Report, ok bool) {
 	if s == nil {
 		return r, false
 	}
-	st := Status{s.Cache().Status(), s.Ledger().Status()}
+	st, away := Status{Cache: s.Cache().Status(), Ledger: s.Ledger().Status()}, false
+	if shared, ok := s.(*opened).Store.(Reporter); ok {
+		st.Shared, r.Problems, away = shared.Report()
+	}
 	for _, p := range []struct{ where, text string }{{"store/cache", st.Cache.Error}, {"store/ledger", st.Ledger.Error}} {
-		if p.text != "" {
+		if p.text != "" && !away {
 			r.Problems = append(r.Problems, status.Problem{Level: status.Error, Where: p.where, Text: p.text})
 		}
 	}

@@ -17,7 +17,7 @@ type Metric struct {
 // Metrics are the metrics that docs/metrics.md has, by name.
 func Metrics(t testing.TB) map[string]Metric {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(moduleRoot(t), "docs", "metrics.md"))
+	b, err := os.ReadFile(filepath.Join(Root(t), "docs", "metrics.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
