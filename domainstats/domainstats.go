@@ -88,6 +88,8 @@ type Options struct {
 	Rank func(name string) (rank int, ok, loaded bool)
 	// Registrations counts, for /stats, what was learnt of registrations and what failed, since the start. nil: zeros.
 	Registrations func() (good, failed uint64)
+	// Workers are the machines that look registrations up for this one, for /check. nil, or none: the route is a name like any other.
+	Workers func() []Worker
 
 	// Registration is WHOIS-API: it asks for one registration at the server that the client named, a host, host:port or
 	// [address]:port, or with server "" at those that know the name. domain is in A-labels and lower case. It returns at the

@@ -25,6 +25,7 @@ const (
 	routeDepuny                 // /depuny
 	routeWhoisAPI               // /WHOIS/<domain>[:<server>]
 	routeWhoisList              // /WHOIS/?domain_list=…
+	routeCheck                  // /check
 	routeLookup                 // /v1/lookup/<subject>
 	routeBulk                   // /v1/lookup
 	routeContacts               // /v1/first-contacts
@@ -35,7 +36,7 @@ const (
 
 var routeNames = [numRoutes]string{
 	"none", "domain", "created", "alexa", "whois", "measure", "normal", "help", "stats", "stats_reset", "cache_browse", "cache_get",
-	"showcache", "depuny", "whois_api", "whois_api_list", "lookup", "bulk", "first_contacts", "sources", "openapi",
+	"showcache", "depuny", "whois_api", "whois_api_list", "check", "lookup", "bulk", "first_contacts", "sources", "openapi",
 }
 
 func (r route) String() string { return routeNames[r] }
@@ -79,6 +80,9 @@ func (a *API) match(path, query string) target {
 	}
 	if t, ok := a.whoisAPI(first, rest, more, query); ok {
 		return t
+	}
+	if first == "check" && !more && a.opt.Workers != nil && len(a.opt.Workers()) > 0 {
+		return target{route: routeCheck}
 	}
 	if t, ok := fixed(first, rest, more); ok {
 		return t

@@ -218,7 +218,10 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	feed.Close() // so that the stream ends
-	a := newAPI(t, func(o *Options) { o.Score, o.Feed, o.Rank, o.Registration = scores, feed, ranks, registrations })
+	workers := func() []Worker { return []Worker{{Name: "w1", Up: true, Success: 1}} }
+	a := newAPI(t, func(o *Options) {
+		o.Score, o.Feed, o.Rank, o.Registration, o.Workers = scores, feed, ranks, registrations, workers
+	})
 	samples := strings.NewReplacer("{domain}", "sans.org", "{field}", "state", "{string}", "x", "{table}", "dns", "{subject}", "192.0.2.1",
 		"{server}", "whois.example.test")
 	for path, item := range doc.Paths {

@@ -107,7 +107,7 @@ func refuse(w http.ResponseWriter, rt route, status int, text string) {
 		problem(w, status, text)
 	case rt == routeReset || rt == routeBrowse || rt == routeCacheGet:
 		write(w, typeJSON, status, append(appendJSONString([]byte(`{"text":`), text), "}\n"...))
-	case rt == routeWhoisAPI || rt == routeWhoisList:
+	case rt == routeWhoisAPI || rt == routeWhoisList || rt == routeCheck:
 		write(w, typeJSON, status, appendIndented(nil, struct {
 			Error string `json:"error"`
 		}{text}, " "))
@@ -168,6 +168,8 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, t *target, c *call)
 		return a.serveLookup(w, r, t.arg, c)
 	case routeWhoisAPI:
 		return a.serveWhoisAPI(w, r, t.arg, c)
+	case routeCheck:
+		return a.serveCheck(w)
 	case routeSources:
 		return a.serveSources(w)
 	case routeOpenAPI:

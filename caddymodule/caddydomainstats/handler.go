@@ -184,7 +184,7 @@ type ranker interface {
 // sources gives the API what the chain's sources can do beside the chain: the routes of freq_server and of WHOIS-API, and /alexa.
 func (h *Handler) sources(o *domainstats.Options) {
 	if s := caddyenrich.RegistrationOf(h.chain); s != nil {
-		o.Registration, o.Registrations = whoisAPI(s), s.Registrations
+		o.Registration, o.Registrations, o.Workers = whoisAPI(s), s.Registrations, workersOf(h.chain)
 	}
 	for _, l := range h.chain.Links() {
 		if s, ok := l.Source.(scorer); ok && o.Score == nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"github.com/whence-project/whence/caddymodule/caddyenrich"
 	"github.com/whence-project/whence/domainstats"
+	"github.com/whence-project/whence/enrich"
 	"github.com/whence-project/whence/enrich/registration"
 )
 
@@ -46,4 +48,18 @@ func registrationOf(r *registration.Report) *domainstats.Registration {
 		reg.Reason = a.Reason
 	}
 	return reg
+}
+
+// workersOf are the lookup workers that a chain asks, nil where it asks none.
+func workersOf(c *enrich.Chain) func() []domainstats.Worker {
+	workers := caddyenrich.Workers(c)
+	if workers == nil {
+		return nil
+	}
+	return func() (list []domainstats.Worker) {
+		for _, w := range workers() {
+			list = append(list, domainstats.Worker{Name: w.Name, Up: w.Up, Since: w.Since, UnderWay: w.UnderWay, Rate: w.Rate, Success: w.Success})
+		}
+		return list
+	}
 }
