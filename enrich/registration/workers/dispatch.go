@@ -102,11 +102,12 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// send has one worker run an errand. It ends when the worker goes down.
+// send has one worker run an errand. It ends when the worker goes down, and when the connection is lost: then nobody hears what
+// comes of it.
 func (n *Node) send(ctx context.Context, p *peer, e registration.Errand) (o registration.Outcome, err error) {
-	nc, err := n.conn()
-	if err != nil {
-		return o, err
+	nc, lost := n.opt.Bus.Conn()
+	if nc == nil {
+		return o, errAway
 	}
 	b, err := json.Marshal(e)
 	if err != nil {
@@ -122,6 +123,8 @@ func (n *Node) send(ctx context.Context, p *peer, e registration.Errand) (o regi
 		select {
 		case <-p.gone:
 			drop(errGone)
+		case <-lost:
+			drop(errAway)
 		case <-stop:
 		}
 	}()

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
@@ -81,7 +82,7 @@ func (l *leases) buckets(ctx context.Context) (kv, used jetstream.KeyValue, err 
 		}
 		return kv
 	}
-	kv = bucket("leases", "Whence: who asks which registry", l.n.opt.Lease, jetstream.MemoryStorage)
+	kv = bucket("leases", "Whence: who asks which registry", l.n.opt.Lease, jetstream.FileStorage) // a server that restarts must not give one twice
 	used = bucket("used", "Whence: what was asked of registries", usedTTL, jetstream.FileStorage)
 	if err != nil {
 		return nil, nil, err
@@ -168,6 +169,7 @@ func (l *leases) hold(ctx context.Context, operator, key string) error {
 		return &registration.NotOursError{Operator: operator, Holder: e.holder, Until: e.until}
 	}
 	if err := l.acquire(ctx, e, key); err != nil {
+		l.lost(err)
 		e.revision, e.holder, e.until = 0, "", time.Now().Add(leaseAsk)
 		l.n.log.Load().Info("it cannot be told who asks an operator", zap.String("operator", operator), zap.Error(err))
 		return &registration.NotOursError{Operator: operator, Until: e.until}
@@ -176,6 +178,16 @@ func (l *leases) hold(ctx context.Context, operator, key string) error {
 		return &registration.NotOursError{Operator: operator, Holder: e.holder, Until: e.until}
 	}
 	return nil
+}
+
+// lost has the buckets be looked for again where NATS has none of them any more: it came back without its data.
+func (l *leases) lost(err error) {
+	if !errors.Is(err, jetstream.ErrNoStreamResponse) && !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, nats.ErrNoResponders) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kv, l.used = nil, nil
 }
 
 // acquire takes the lease, or finds out who has it. The lock of e is held.

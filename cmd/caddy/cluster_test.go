@@ -1,0 +1,455 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/whence-project/whence/internal/mailtest"
+	"github.com/whence-project/whence/internal/natstest"
+	"github.com/whence-project/whence/internal/registryfarm"
+)
+
+// soak reports that there is time for the long form of a test.
+func soak() bool { return os.Getenv("WHENCE_SOAK") != "" }
+
+// inCluster is a configuration with a connection to NATS and the shared store on it.
+func inCluster(config, name, urls string, lines ...string) string {
+	lines = append([]string{"name " + name}, lines...)
+	return strings.Replace(config, "\tenrich {",
+		"\tnats "+urls+" {\n\t\t"+strings.Join(lines, "\n\t\t")+"\n\t}\n\tstore nats\n\tenrich {", 1)
+}
+
+// cluster is a front and workers that ask a farm of registries.
+type cluster struct {
+	t          *testing.T
+	farm       *registryfarm.Farm
+	registries []registryfarm.Registry
+	urls       string
+	nats       []string // more lines of the option
+	rate       int      // a second, of one address at one registry
+	front      *server
+	site       *http.Client
+	workers    map[string]*server
+}
+
+func newCluster(t *testing.T, registries, rate int, latency time.Duration, urls string, nats ...string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, urls: urls, nats: nats, rate: rate, workers: make(map[string]*server)}
+	c.registries = registryfarm.Many(registries, registryfarm.Registry{RDAP: true, Latency: latency, Limit: registryfarm.PerAddress(rate, time.Second)})
+	c.farm = registryfarm.New(t, registryfarm.Options{Registries: c.registries})
+	return c
+}
+
+// names are n names at the cluster's registries.
+func (c *cluster) names(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("tulip%d.t%03d", i, i%len(c.registries))
+	}
+	return list
+}
+
+// config is that of a machine, with lines in the block of its source.
+func (c *cluster) config(s *server, name string, options ...string) string {
+	options = append([]string{fmt.Sprintf("limit default %d/s per 32 64", c.rate)}, options...)
+	return inCluster(withRegistries(s, c.farm, c.registries, options...), name, c.urls, c.nats...)
+}
+
+// startFront starts the machine that is asked, with names to preload; change changes its configuration.
+func (c *cluster) startFront(names []string, change func(s *server, config string) string, options ...string) {
+	c.t.Helper()
+	s := newServer(c.t)
+	var top strings.Builder
+	for i, name := range names {
+		fmt.Fprintf(&top, "%d,%s\n", i+1, name)
+	}
+	s.write("top.csv", top.String()+"\n")
+	config := c.config(s, "front", options...)
+	if change != nil {
+		config = change(s, config)
+	}
+	s.start(config)
+	c.front, c.site = s, s.client("site")
+}
+
+// startWorkers starts n workers with addresses of their own: w1 asks from 127.0.1.1.
+func (c *cluster) startWorkers(n int) {
+	c.t.Helper()
+	for i := 1; i <= n; i++ {
+		s := newServer(c.t)
+		s.write("top.csv", "1,example.com\n")
+		name := fmt.Sprintf("w%d", i)
+		s.start(c.config(s, name, "worker", fmt.Sprintf("source 127.0.1.%d", i)))
+		c.workers[name] = s
+	}
+	eventually(c.t, "all workers are there", func() bool { return len(c.up()) == n })
+}
+
+// up are the workers that the front takes for up.
+func (c *cluster) up() (names []string) {
+	for _, w := range c.listed() {
+		if w.Up {
+			names = append(names, w.Name)
+		}
+	}
+	return names
+}
+
+type listedWorker struct {
+	Name  string
+	Up    bool
+	Done  int
+	Since time.Time
+}
+
+func (c *cluster) listed() []listedWorker {
+	var st struct{ Workers []listedWorker }
+	body := c.front.get("/whence/workers")
+	if err := json.Unmarshal([]byte(body), &st); err != nil {
+		c.t.Fatalf("%v: %s", err, body)
+	}
+	return st.Workers
+}
+
+// list is how far the list of names is, as the front tells it; ok is false where it cannot.
+func (c *cluster) list() (p clusterProgress, ok bool) {
+	var all []clusterProgress
+	if err := json.Unmarshal([]byte(c.front.get("/whence/preload")), &all); err != nil || len(all) == 0 {
+		return p, false
+	}
+	return all[0], true
+}
+
+type clusterProgress struct {
+	State               string
+	Names, Done, Failed int
+	Workers             map[string]int
+}
+
+func (c *cluster) done() int {
+	p, _ := c.list()
+	return p.Done
+}
+
+// noticed waits until the front takes a worker for down, and returns how long that took.
+func (c *cluster) noticed(worker string, began time.Time) time.Duration {
+	c.t.Helper()
+	eventually(c.t, worker+" is down", func() bool { return !slices.Contains(c.up(), worker) })
+	return time.Since(began)
+}
+
+// interactive asks for new names, one after the other, as people do, until it is stopped.
+type interactive struct {
+	asked  []string
+	worst  time.Duration
+	failed []string
+	stop   chan struct{}
+	done   sync.WaitGroup
+	paused atomic.Bool // NATS is away: nothing new is expected
+}
+
+func (c *cluster) ask() *interactive {
+	a := &interactive{stop: make(chan struct{})}
+	a.done.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-a.stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			if a.paused.Load() {
+				continue
+			}
+			name := fmt.Sprintf("person%d.t%03d", i, i%len(c.registries))
+			began := time.Now()
+			_, body, err := fetch(c.site, "/v1/lookup/"+name+"?wait=30s")
+			a.worst = max(a.worst, time.Since(began))
+			want, _, _ := c.farm.Expected(name)
+			if a.asked = append(a.asked, name); err != nil || !strings.Contains(body, `"created":"`+want.Created.Format(time.RFC3339)+`"`) {
+				a.failed = append(a.failed, fmt.Sprintf("%s: %v %s", name, err, body))
+			}
+		}
+	})
+	return a
+}
+
+func (a *interactive) end() {
+	close(a.stop)
+	a.done.Wait()
+}
+
+// verify asks the front for all names at once, with the registries gone: none may be lost, none be wrong.
+func (c *cluster) verify(names []string) {
+	c.t.Helper()
+	asked, _ := c.farm.AllQueries()
+	twice := 0
+	for _, n := range asked {
+		twice += n - 1
+	}
+	if v := c.farm.Violations(); len(v) > 0 {
+		c.t.Errorf("%d queries over a limit, the first: %+v", len(v), v[0])
+	}
+	c.farm.Close()
+	resp, err := c.site.Post("http://localhost/v1/lookup?wait=20s", "text/plain", strings.NewReader(strings.Join(names, "\n")+"\n"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lost, wrong := 0, 0
+	in := json.NewDecoder(resp.Body)
+	for _, name := range names {
+		k := new(known)
+		if err := in.Decode(k); err != nil {
+			c.t.Fatalf("%s: %v", name, err)
+		}
+		want, _, _ := c.farm.Expected(name)
+		switch {
+		case k.field("registration") != "registered":
+			if lost++; lost < 4 {
+				c.t.Logf("%s: %+v", name, k)
+			}
+		case k.Created != want.Created.Format(time.RFC3339) || k.Registrar != want.Registrar:
+			wrong++
+		}
+	}
+	if lost+wrong > 0 {
+		c.t.Errorf("of %d names %d are lost and %d wrong", len(names), lost, wrong)
+	}
+	c.t.Logf("%d names: %d lost, %d wrong; %d queries, %d of them a second time; no limit was exceeded", len(names), lost, wrong, len(asked)+twice, twice)
+}
+
+// TestClusterOfWorkers has four workers look up a list of names, kills one of them, freezes another, kills NATS and starts it again: no
+// name is lost, none is wrong, no registry is asked too often, and people are answered meanwhile.
+func TestClusterOfWorkers(t *testing.T) {
+	t.Parallel()
+	names, registries, rate := 2000, 10, 20
+	if soak() {
+		names, registries, rate = 20_000, 20, 20
+	}
+	nats := natstest.Start(t, natstest.Options{})
+	c := newCluster(t, registries, rate, 20*time.Millisecond, nats.URL)
+	m := mailtest.New(t, mailtest.Options{User: "whence", Password: smtpPassword})
+	all := c.names(names)
+	c.startFront(all, func(s *server, config string) string {
+		return strings.Replace(config, "\tenrich {", "\tnotify {\n\t\ton whence_worker_down whence_worker_up\n\t\t"+s.mailTo(m, quick...)+"\n\t}\n\tenrich {", 1)
+	}, "workers only")
+	c.startWorkers(4)
+	began := time.Now()
+	preload := c.front.command("whence", "preload", "--top", fmt.Sprint(names), "--format", "json", "--config", "Caddyfile")
+	out := new(logLines)
+	preload.Stdout, preload.Stderr = out, out
+	if err := preload.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the workers work", func() bool { return c.done() > names/10 })
+	if k := lookup(t, c.site, all[0]); k.field("registration") != "registered" {
+		t.Errorf("%+v", k)
+	}
+	people := c.ask()
+
+	at := time.Now()
+	c.workers["w1"].kill()
+	frozen := c.workers["w2"].cmd.Process
+	if err := frozen.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer frozen.Signal(syscall.SIGCONT)
+	killed, hung := c.noticed("w1", at), c.noticed("w2", at)
+	t.Logf("noticed after %v (killed) and %v (frozen)", killed.Round(10*time.Millisecond), hung.Round(10*time.Millisecond))
+	if killed > 6*time.Second || hung > 15*time.Second {
+		t.Errorf("noticed after %v and %v", killed, hung)
+	}
+	body(t, m, "Lookup worker w1 is down")
+	body(t, m, "Lookup worker w2 is down")
+	if check := mustFetch(t, c.site, "/check"); !strings.Contains(check, `"name": "w1"`) || !strings.Contains(check, `"up": false`) {
+		t.Errorf("/check: %s", check)
+	}
+
+	people.paused.Store(true)
+	nats.Kill()
+	eventually(t, "the front notices", func() bool { return strings.Contains(c.front.get("/whence/status"), "NATS is away since") })
+	if health := c.front.get("/whence/health"); !strings.Contains(health, `"healthy":true`) {
+		t.Errorf("without NATS: %s", health)
+	}
+	if k := lookup(t, c.site, all[0]); k.field("registration") != "registered" {
+		t.Errorf("a known name without NATS: %+v", k)
+	}
+	nats.Restart()
+	eventually(t, "NATS is back", func() bool { return strings.Contains(c.front.get("/whence/status"), `"connected":true`) })
+	people.paused.Store(false)
+
+	exited := make(chan error, 1)
+	go func() { exited <- preload.Wait() }()
+	select {
+	case err := <-exited:
+		if err != nil {
+			t.Errorf("caddy whence preload: %v\n%s", err, out.tail(5))
+		}
+	case <-time.After(2*patience + time.Duration(names)*10*time.Millisecond):
+		t.Fatalf("the list is not done:\n%s\n%s\n%s", out.tail(3), c.front.get("/whence/preload"), c.front.get("/whence/workers"))
+	}
+	took := time.Since(began)
+	people.end()
+	if p, ok := c.list(); !ok || p.State != "finished" || p.Names != names || p.Done != names || p.Failed != 0 || p.Workers["w3"] == 0 || p.Workers["w4"] == 0 {
+		t.Errorf("%+v", p)
+	}
+	if last := out.tail(2); !strings.Contains(last, `"state":"finished"`) || !strings.Contains(last, `"workers":{"w`) {
+		t.Errorf("caddy whence preload ends with %s", last)
+	}
+	for _, f := range people.failed {
+		t.Errorf("a person is not answered: %s", f)
+	}
+	t.Logf("%d names in %v, %.0f/s, with a worker killed, one frozen, and NATS away for a moment; %d interactive lookups meanwhile, the worst %v",
+		names, took.Round(100*time.Millisecond), float64(names)/took.Seconds(), len(people.asked), people.worst.Round(10*time.Millisecond))
+
+	if err := frozen.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	body(t, m, "Lookup worker w2 is up again")
+	metrics := c.front.get("/metrics")
+	for _, want := range []string{`caddy_whence_workers{state="down"} 1`, `caddy_whence_workers{state="up"} 3`, "caddy_whence_nats_connected 1"} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics: no %s", want)
+		}
+	}
+	c.verify(append(all, people.asked...))
+}
+
+// TestClusterFirstContact has two fronts see the same names at the same time: each is new at one of them.
+func TestClusterFirstContact(t *testing.T) {
+	t.Parallel()
+	nats := natstest.Start(t, natstest.Options{})
+	config := func(name string) string {
+		return inCluster(globals("\tenrich {\n\t\tiana\n\t}"), name, nats.URL) + unixSite("site", "")
+	}
+	one, two := start(t, config("one")), start(t, config("two"))
+	for _, s := range []*server{one, two} {
+		eventually(t, "the shared store is there", func() bool { return strings.Contains(s.get("/whence/status"), `"synced":true`) })
+	}
+	var mu sync.Mutex
+	first := make(map[string]int)
+	var asking sync.WaitGroup
+	for _, s := range []*server{one, two} {
+		c := s.client("site")
+		asking.Go(func() {
+			for i := range 200 {
+				name := fmt.Sprintf("tulip%d.com", i)
+				_, body, err := fetch(c, "/"+name)
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				mu.Lock()
+				if strings.Contains(body, "FIRST-CONTACT") {
+					first[name]++
+				} else if first[name] == 0 {
+					first[name] = 0
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	asking.Wait()
+	for name, n := range first {
+		if n != 1 {
+			t.Errorf("%s was a first contact %d times", name, n)
+		}
+	}
+	if len(first) != 200 {
+		t.Errorf("%d names", len(first))
+	}
+}
+
+// TestClusterStartsWithoutNATS has a machine serve before there is NATS, and over reloads, and join when it comes.
+func TestClusterStartsWithoutNATS(t *testing.T) {
+	t.Parallel()
+	nats := natstest.Start(t, natstest.Options{})
+	nats.Kill()
+	config := func(name string) string {
+		return inCluster(globals("\tenrich {\n\t\tiana\n\t}"), name, nats.URL) + unixSite("site", "")
+	}
+	began := time.Now()
+	s := start(t, config("one"))
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("started after %v", took)
+	}
+	c := s.client("site")
+	if body := mustFetch(t, c, "/tulip.com"); !strings.Contains(body, "tulip.com") && !strings.Contains(body, "seen_by") {
+		t.Errorf("without NATS: %s", body)
+	}
+	if err := s.load(config("one")); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.get("/whence/status"); !strings.Contains(st, `"healthy":true`) || !strings.Contains(st, `"where":"nats"`) {
+		t.Errorf("status: %s", st)
+	}
+	if list := s.get("/whence/workers"); !strings.Contains(list, `"workers":[]`) {
+		t.Errorf("workers: %s", list)
+	}
+	nats.Restart()
+	eventually(t, "it joins", func() bool { return strings.Contains(s.get("/whence/status"), `"synced":true`) })
+	if err := s.load(config("another")); err != nil {
+		t.Fatal(err)
+	}
+	s.log.wait(t, 1, "a store that is open stays on its engine")
+	if body := mustFetch(t, c, "/lily.com"); !strings.Contains(body, "FIRST-CONTACT") {
+		t.Errorf("with NATS: %s", body)
+	}
+}
+
+// TestClusterOfThreeServers has NATS be a cluster of three, one of which is lost in the middle.
+func TestClusterOfThreeServers(t *testing.T) {
+	if !soak() {
+		t.Skip("a NATS of three servers: with WHENCE_SOAK=1")
+	}
+	servers := natstest.StartCluster(t, 3)
+	var urls []string
+	for _, s := range servers {
+		urls = append(urls, s.URL)
+	}
+	c := newCluster(t, 10, 20, 20*time.Millisecond, strings.Join(urls, " "), "replicas 3")
+	all := c.names(3000)
+	c.startFront(all, nil)
+	c.startWorkers(4)
+	eventually(t, "the shared store is there", func() bool { return strings.Contains(c.front.get("/whence/status"), `"synced":true`) })
+	began := time.Now()
+	if code, err := c.front.post("/whence/preload?top=3000"); err != nil || code != http.StatusAccepted {
+		t.Fatalf("%d %v", code, err)
+	}
+	people := c.ask()
+	eventually(t, "the workers work", func() bool { return c.done() > 500 })
+	servers[0].Kill()
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		if p, ok := c.list(); ok && p.State == "finished" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the list is not done: %s", c.front.get("/whence/preload"))
+		}
+	}
+	people.end()
+	for _, f := range people.failed {
+		t.Errorf("a person is not answered: %s", f)
+	}
+	t.Logf("3000 names in %v with a server of NATS lost; %d interactive lookups, the worst %v", time.Since(began).Round(100*time.Millisecond),
+		len(people.asked), people.worst.Round(10*time.Millisecond))
+	c.verify(append(all, people.asked...))
+}
+
+// post posts nothing to the admin endpoint.
+func (s *server) post(path string) (int, error) {
+	s.t.Helper()
+	resp, err := s.http.Post("http://localhost"+path, "", nil)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
