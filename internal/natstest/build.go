@@ -15,6 +15,10 @@ import (
 
 const module = "github.com/nats-io/nats-server/v2"
 
+// Binary is the path of the server's program, for programs that are no tests; it is built if it is not there. tool is the folder
+// tools/natsserver.
+func Binary(tool string) (string, error) { return build(tool) }
+
 // program is the path of the server's program. It is built once on a machine, from the version in tools/natsserver/go.mod, and kept
 // in the user's cache folder.
 func program(t testing.TB) string {

@@ -92,6 +92,18 @@ func (s *Stand) start(name string, cmd *exec.Cmd) (*Server, error) {
 	return p, nil
 }
 
+// Program starts another program and waits until ready, which may set the server's address.
+func (s *Stand) Program(name string, cmd *exec.Cmd, ready func(*Server) bool) (*Server, error) {
+	p, err := s.start(name, cmd)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.await(ready); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return p, nil
+}
+
 // Self starts this program again with these arguments, as [Stand.Printing] does.
 func (s *Stand) Self(name string, args ...string) (*Server, error) {
 	self, err := os.Executable()
