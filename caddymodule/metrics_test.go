@@ -28,6 +28,7 @@ type metric struct {
 
 // more is what has metrics and is not in the example.
 const more = `{
+	nats nats://127.0.0.1:4222
 	enrich {
 		mmdb ./data/country.mmdb {
 			update https://example.org/country.mmdb

@@ -101,7 +101,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if a.events, err = events.For(ctx); err != nil {
 		return err
 	}
-	return prom.Register(ctx, metrics)
+	return prom.Register(ctx, connections, machines)
 }
 
 // Join implements [cluster.App].

@@ -166,6 +166,7 @@ type sharedBus struct {
 // Destruct closes the connection when nobody uses it any more.
 func (b *sharedBus) Destruct() error {
 	b.Close()
+	connections.End(b)
 	return nil
 }
 
@@ -177,7 +178,9 @@ func (a *App) acquireBus() (b *sharedBus, err error) {
 		defer withdraw()
 		o := a.bus
 		o.Logger = b.loggers.Logger()
-		b.Bus, err = bus.Open(o)
+		if b.Bus, err = bus.Open(o); err == nil {
+			connections.Begin(b)
+		}
 		return b, err
 	})
 	if err != nil {

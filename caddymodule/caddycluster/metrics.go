@@ -1,61 +1,40 @@
 package caddycluster
 
-import "github.com/prometheus/client_golang/prometheus"
+import "github.com/whence-project/whence/caddymodule/internal/prom"
 
-// collector reads the nodes in the pool, which outlive a configuration.
-type collector struct{ connected, reconnects, workers, errands, leases *prometheus.Desc }
+var (
+	connectedNow = prom.Gauge("caddy_whence_nats_connected", "Whether there is a connection to NATS: 1 or 0.")
+	reconnects   = prom.Counter("caddy_whence_nats_reconnects_total", "Connections to NATS that were made after the first.")
+	workersNow   = prom.Gauge("caddy_whence_workers", "Lookup workers that were heard of, up or down.", "state")
+	errandsTotal = prom.Counter("caddy_whence_worker_errands_total",
+		"Lookups that this machine did for others: answered, failed, or declined as it was not its turn at the registry.", "outcome")
+	leasesNow = prom.Gauge("caddy_whence_worker_leases",
+		"Operators of registries whom this machine asks in the place of all that share a limit.")
+)
 
-var metrics = &collector{
-	connected: prometheus.NewDesc("caddy_whence_nats_connected", "Whether there is a connection to NATS: 1 or 0.", nil, nil),
-	reconnects: prometheus.NewDesc("caddy_whence_nats_reconnects_total",
-		"Connections to NATS that were made after the first.", nil, nil),
-	workers: prometheus.NewDesc("caddy_whence_workers", "Lookup workers that were heard of, up or down.", []string{"state"}, nil),
-	errands: prometheus.NewDesc("caddy_whence_worker_errands_total",
-		"Lookups that this machine did for others: answered, failed, or declined as it was not its turn at the registry.", []string{"outcome"}, nil),
-	leases: prometheus.NewDesc("caddy_whence_worker_leases",
-		"Operators of registries whom this machine asks in the place of all that share a limit.", nil, nil),
-}
+// connections reads the connections in the pool, which outlive a configuration.
+var connections = prom.NewLive(func(b *sharedBus, to *prom.Sample) {
+	st := b.Status()
+	to.SetBool(connectedNow, st.Connected)
+	to.Add(reconnects, float64(st.Reconnects))
+}, connectedNow, reconnects)
 
-// Describe implements prometheus.Collector.
-func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.connected, c.reconnects, c.workers, c.errands, c.leases} {
-		ch <- d
-	}
-}
-
-// Collect adds up what the nodes have counted; there are two for a moment in a reload that changes their settings.
-func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	up := make(map[string]bool)
-	var done, failed, declined, reconnects uint64
-	connected, leases := 0, 0
-	nodes.Range(func(_, v any) bool {
-		n := v.(*node)
-		if n.Node == nil {
-			return true
+// machines reads the nodes in the pool. In a reload that changes their settings there are two for a moment: the newest says how the
+// workers are.
+var machines = prom.NewLive(func(n *node, to *prom.Sample) {
+	up, down := 0, 0
+	for _, w := range n.Workers() {
+		if w.Up {
+			up++
+		} else {
+			down++
 		}
-		for _, w := range n.Workers() {
-			up[w.Name] = up[w.Name] || w.Up
-		}
-		d, f, x := n.Served()
-		done, failed, declined = done+d, failed+f, declined+x
-		st := n.bus.Status()
-		if reconnects += st.Reconnects; st.Connected {
-			connected = 1
-		}
-		leases = max(leases, len(n.Leases()))
-		return true
-	})
-	states := map[string]int{"up": 0, "down": 0}
-	for _, is := range up {
-		states[map[bool]string{true: "up", false: "down"}[is]]++
 	}
-	for state, count := range states {
-		ch <- prometheus.MustNewConstMetric(c.workers, prometheus.GaugeValue, float64(count), state)
-	}
-	for outcome, count := range map[string]uint64{"answered": done, "failed": failed, "declined": declined} {
-		ch <- prometheus.MustNewConstMetric(c.errands, prometheus.CounterValue, float64(count), outcome)
-	}
-	ch <- prometheus.MustNewConstMetric(c.connected, prometheus.GaugeValue, float64(connected))
-	ch <- prometheus.MustNewConstMetric(c.reconnects, prometheus.CounterValue, float64(reconnects))
-	ch <- prometheus.MustNewConstMetric(c.leases, prometheus.GaugeValue, float64(leases))
-}
+	to.Set(workersNow, float64(up), "up")
+	to.Set(workersNow, float64(down), "down")
+	done, failed, declined := n.Served()
+	to.Add(errandsTotal, float64(done), "answered")
+	to.Add(errandsTotal, float64(failed), "failed")
+	to.Add(errandsTotal, float64(declined), "declined")
+	to.Set(leasesNow, float64(len(n.Leases())))
+}, workersNow, errandsTotal, leasesNow)

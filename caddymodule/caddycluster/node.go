@@ -56,11 +56,16 @@ func (a *App) open() (*node, error) {
 	} else {
 		n.Open(nil)
 	}
+	machines.Begin(n)
 	return n, nil
 }
 
 // Destruct tells the others that this machine goes, and lets the connection go.
-func (n *node) Destruct() error { return errors.Join(n.Close(), n.bus.release()) }
+func (n *node) Destruct() error {
+	err := n.Close()
+	machines.End(n)
+	return errors.Join(err, n.bus.release())
+}
 
 // Serve implements [cluster.Node].
 func (n *node) Serve(run cluster.Run, stored func(context.Context) error) (withdraw func()) {
