@@ -48,7 +48,7 @@ func main() {
 	flag.StringVar(&b.caddy, "caddy", "", "the binary to measure; built from ./cmd/caddy where none is given")
 	flag.StringVar(&b.nats, "nats-server", "", "NATS's server; built from ./tools/natsserver where none is given")
 	flag.IntVar(&b.registries, "registries", 20, "registries with RDAP")
-	flag.IntVar(&b.rate, "rate", 10, "queries a second that each of them allows each address")
+	flag.IntVar(&b.rate, "rate", 4, "queries a second that each of them allows each address")
 	flag.DurationVar(&b.latency, "latency", 50*time.Millisecond, "what a registry takes for an answer")
 	flag.IntVar(&b.seconds, "seconds", 30, "what a list takes at those limits")
 	rounds := flag.Int("rounds", 3, "rounds of one and of four workers; the figures are their medians")

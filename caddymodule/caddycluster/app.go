@@ -50,7 +50,10 @@ type App struct {
 	logger *zap.Logger
 	events *events.Emitter
 	bus    bus.Options
-	secret string // a hash of all that the connection depends on
+	// Of when secrets are replaced: a hash of all that the connection depends on, or why they cannot be.
+	resolving  sync.Once
+	secret     string
+	unresolved error
 
 	mu      sync.Mutex
 	part    cluster.Part
@@ -95,9 +98,6 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if a.bus, err = a.connection(); err != nil {
 		return fmt.Errorf("nats: %w", err)
 	}
-	if a.secret, err = fingerprint(a); err != nil {
-		return err
-	}
 	if a.events, err = events.For(ctx); err != nil {
 		return err
 	}
@@ -132,6 +132,7 @@ func (a *App) Key() string {
 }
 
 func (a *App) nodeKey() string {
+	_ = a.resolve() // an error is that of whoever opens the connection
 	return fmt.Sprintf("%s %s %s %d %v %q", a.secret, a.Name, a.Prefix, a.Replicas, a.part.Serve, a.part.Egress)
 }
 

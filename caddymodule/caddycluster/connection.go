@@ -64,7 +64,7 @@ func (a *App) checkSecrets() error {
 	return nil
 }
 
-// connection makes the options of the connection, with placeholders replaced.
+// connection makes the options of the connection, with placeholders replaced but those of secrets: see [App.resolve].
 func (a *App) connection() (o bus.Options, err error) {
 	if err := a.checkSecrets(); err != nil {
 		return o, err
@@ -81,15 +81,15 @@ func (a *App) connection() (o bus.Options, err error) {
 	for _, v := range []struct {
 		from string
 		to   *string
-	}{{a.Creds, &o.CredsFile}, {a.NKey, &o.NKeyFile}, {a.User, &o.User}, {a.Password, &o.Password}, {a.Token, &o.Token}} {
+	}{{a.Creds, &o.CredsFile}, {a.NKey, &o.NKeyFile}, {a.User, &o.User}} {
 		if v.from == "" {
 			continue
 		}
 		if *v.to, err = repl.ReplaceOrErr(v.from, true, true); err != nil {
 			return o, err
 		}
-		*v.to = strings.TrimSpace(*v.to) // files end in a newline
 	}
+	o.Password, o.Token = a.Password, a.Token
 	for option, file := range map[string]string{"creds": o.CredsFile, "nkey": o.NKeyFile} {
 		if file == "" {
 			continue
@@ -102,6 +102,23 @@ func (a *App) connection() (o bus.Options, err error) {
 		return o, err
 	}
 	return o, o.Check()
+}
+
+// resolve replaces the placeholders of secrets, when they are used: who validates a configuration need not have them.
+func (a *App) resolve() (err error) {
+	a.resolving.Do(func() {
+		for option, value := range map[string]*string{"password": &a.bus.Password, "token": &a.bus.Token} {
+			if *value, err = secret.Resolve(option, *value); err != nil {
+				break
+			}
+			*value = strings.TrimSpace(*value) // files end in a newline
+		}
+		if err == nil {
+			a.secret, err = fingerprint(a)
+		}
+		a.unresolved = err
+	})
+	return a.unresolved
 }
 
 // tls is how servers are checked, and the certificate that we come with; nil where neither is configured.
@@ -172,6 +189,9 @@ func (b *sharedBus) Destruct() error {
 
 // acquireBus opens the connection, or takes the one that is open. Whoever has it lets it go with release.
 func (a *App) acquireBus() (b *sharedBus, err error) {
+	if err := a.resolve(); err != nil {
+		return nil, err
+	}
 	v, _, err := buses.LoadOrNew(a.secret, func() (caddy.Destructor, error) {
 		b := &sharedBus{key: a.secret}
 		withdraw := b.loggers.Push(a.logger)

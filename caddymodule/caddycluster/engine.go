@@ -48,6 +48,7 @@ func (*Engine) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // Key tells it from one on another NATS.
 func (e *Engine) Key() string {
+	_ = e.app.resolve() // an error is that of Open
 	return fmt.Sprintf("%s %s %s %d", e.app.secret, e.app.Name, e.app.Prefix, e.app.Replicas)
 }
 

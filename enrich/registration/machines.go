@@ -34,7 +34,7 @@ type Work struct {
 func (w *Work) Progress(now time.Time) *Progress {
 	p := &Progress{State: PreloadRunning, Names: w.Names, Done: w.Done, Failed: w.Failed, Started: w.Started, Finished: w.Finished}
 	switch {
-	case !w.Stopped.IsZero() && w.Left == 0:
+	case w.Dropped > 0 && w.Left == 0:
 		p.State, p.Finished = PreloadStopped, time.Time{}
 	case !w.Finished.IsZero():
 		p.State = PreloadFinished

@@ -278,7 +278,12 @@ func (n *Node) Jobs(ctx context.Context) (p Progress, err error) {
 	}
 	p.Stopped, p.Dropped = r.Stopped, r.Dropped
 	p.Done = max(p.Names-p.Left-p.Dropped, 0)
-	if p.Left == 0 && p.Names > 0 {
+	noted := 0
+	for _, n := range p.Workers {
+		noted += n
+	}
+	// Workers note what they did once a second; one that was killed may have noted less.
+	if p.Left == 0 && p.Names > 0 && (noted >= p.Done || time.Since(last) > 3*time.Second) {
 		p.Finished = last
 	}
 	return p, nil
