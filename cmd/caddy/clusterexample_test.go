@@ -42,6 +42,16 @@ func (s *server) writeServerCertificate() (cert, key string) {
 	return s.path("nats.pem"), s.path("nats.key")
 }
 
+// config is the Caddyfile that the server was started with.
+func (s *server) config() string {
+	s.t.Helper()
+	b, err := os.ReadFile(s.path("Caddyfile"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(b)
+}
+
 // TestClusterExample formats, validates and starts the Caddyfiles of examples/cluster, over TLS, with the users and permissions of its
 // nats.conf: a name is looked up by the worker, a list too, and neither is refused a subject.
 func TestClusterExample(t *testing.T) {
@@ -82,6 +92,21 @@ func TestClusterExample(t *testing.T) {
 	}
 	if out := front.mustRun("whence", "preload", "--top", "2", "--config", "Caddyfile"); !strings.Contains(out, "finished: 2 of 2 names, 0 failed") || !strings.Contains(out, "w1 2") {
 		t.Errorf("caddy whence preload: %s", out)
+	}
+	// A reload keeps the worker's place; one that changes it has no gap.
+	for i, config := range []string{worker.config(), strings.Replace(worker.config(), "egress {$WHENCE_EGRESS:home}", "egress elsewhere", 1)} {
+		if err := worker.load(config); err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			eventually(t, "it comes from elsewhere", func() bool { return strings.Contains(front.get("/whence/workers"), `"egress":["elsewhere"]`) })
+		}
+		if k := lookup(t, front.client("site"), []string{"rose.com", "violet.com"}[i]); k.field("registration") != "registered" {
+			t.Errorf("after reload %d: %+v", i, k)
+		}
+	}
+	if log := front.log.String(); strings.Contains(log, "worker is down") {
+		t.Error("the front took a worker that was reloaded for down")
 	}
 	for _, s := range []*server{front, worker} {
 		if log := s.log.String(); strings.Contains(log, "ermissions") {
