@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -156,6 +157,20 @@ func TestLayering(t *testing.T) {
 	for _, room := range []string{"root", "cmd", "caddymodule", "doors", "sources", "enrich", "internal"} {
 		if !seen[room] {
 			t.Errorf("no package seen in room %s", room)
+		}
+	}
+}
+
+// TestNATSIsLinkedOnce holds the adapters to it that one of them links NATS: who imports others has a binary without it.
+func TestNATSIsLinkedOnce(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./caddymodule/caddyadmin", "./caddymodule/caddycommands", "./caddymodule/caddydomainstats",
+		"./caddymodule/caddydotforward", "./caddymodule/caddyenrich", "./caddymodule/caddynotify", "./caddymodule/caddystore", "./caddymodule/caddywhois").Output()
+	if err != nil || len(out) == 0 {
+		t.Fatalf("go list: %v", err)
+	}
+	for path := range strings.Lines(string(out)) {
+		if strings.HasPrefix(path, "github.com/nats-io/") {
+			t.Errorf("%s is linked by others than caddymodule/caddycluster", strings.TrimSpace(path))
 		}
 	}
 }

@@ -82,8 +82,13 @@ type serverStatus struct {
 	Chains     map[string][]sourceStatus
 	Store      *caddystore.Status
 	Dotforward *forwarderStatus
-	all        json.RawMessage
-	others     map[string]json.RawMessage // sections that this program has no form for
+	NATS       *natsStatus
+	Workers    *struct {
+		Leases  []string
+		Workers []registration.Worker
+	}
+	all    json.RawMessage
+	others map[string]json.RawMessage // sections that this program has no form for
 }
 
 // sourceStatus is how a source is, with what is shown of its detail.
@@ -115,6 +120,22 @@ type forwarderStatus struct {
 	}
 }
 
+// natsStatus is how the connection to NATS is.
+type natsStatus struct {
+	Node, Server string
+	URLs         []string
+	Connected    bool
+	Since        time.Time
+}
+
+// state is the connection in words.
+func (n *natsStatus) state() string {
+	if n.Connected {
+		return "connected to " + n.Server
+	}
+	return "away"
+}
+
 // UnmarshalJSON keeps also what it does not know.
 func (s *serverStatus) UnmarshalJSON(b []byte) error {
 	type known serverStatus
@@ -126,7 +147,7 @@ func (s *serverStatus) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	maps.DeleteFunc(s.others, func(name string, _ json.RawMessage) bool {
-		return slices.Contains([]string{"healthy", "problems", "chains", "store", "dotforward"}, name)
+		return slices.Contains([]string{"healthy", "problems", "chains", "store", "dotforward", "nats", "workers"}, name)
 	})
 	return nil
 }

@@ -53,6 +53,7 @@ func statusText(w io.Writer, s *serverStatus) error {
 	}
 	s.storeText(t)
 	s.forwarderText(t)
+	s.workersText(t)
 	preloadsText(t, s.preloads())
 	for _, name := range slices.Sorted(maps.Keys(s.others)) {
 		fmt.Fprintf(t, "\n%s\n%s\n", strings.ToUpper(name), s.others[name])
@@ -93,6 +94,27 @@ func (s *serverStatus) forwarderText(w io.Writer) {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%.1f ms\t%s\t%s\n", u.Server, state, u.AverageMS, humanize.Comma(int64(u.Queries)), failuresOf(u.Failures))
 	}
+}
+
+func (s *serverStatus) workersText(w io.Writer) {
+	if n := s.NATS; n != nil {
+		fmt.Fprintf(w, "\nNATS\n%s\t%s\tsince %s\n", enrich.Clean(n.Node), enrich.Clean(n.state()), ago(n.Since))
+	}
+	if s.Workers == nil || len(s.Workers.Workers) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nWORKER\tSTATE\tSINCE\tRATE\tSUCCESS\tANSWERED\tFAILED\tDECLINED\tEGRESS")
+	for _, k := range s.Workers.Workers {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.1f/s\t%.0f %%\t%s\t%s\t%s\t%s\n", enrich.Clean(k.Name), upOrDown(k.Up), ago(k.Since), k.Rate, 100*k.Success,
+			humanize.Comma(int64(k.Done)), humanize.Comma(int64(k.Failed)), humanize.Comma(int64(k.Declined)), enrich.Clean(strings.Join(k.Egress, " ")))
+	}
+}
+
+func upOrDown(up bool) string {
+	if up {
+		return "up"
+	}
+	return "down"
 }
 
 func preloadsText(w io.Writer, preloads map[string]*registration.Progress) {
@@ -159,6 +181,14 @@ func statusCSV(w io.Writer, s *serverStatus) error {
 			for _, d := range l.Data {
 				row("list", "dotforward/"+l.Handler, d.Path, state(&d), strconv.Itoa(d.Records), date(d.Built), date(d.Loaded), d.Error)
 			}
+		}
+	}
+	if n := s.NATS; n != nil {
+		row("nats", n.Node, n.Server, upOrDown(n.Connected), "", "", date(n.Since), "")
+	}
+	if s.Workers != nil {
+		for _, k := range s.Workers.Workers {
+			row("worker", k.Name, "", upOrDown(k.Up), strconv.FormatUint(k.Done, 10), date(k.Started), date(k.Since), fmt.Sprintf("%d failed", k.Failed))
 		}
 	}
 	preloads := s.preloads()

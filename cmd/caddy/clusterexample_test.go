@@ -93,6 +93,12 @@ func TestClusterExample(t *testing.T) {
 	if out := front.mustRun("whence", "preload", "--top", "2", "--config", "Caddyfile"); !strings.Contains(out, "finished: 2 of 2 names, 0 failed") || !strings.Contains(out, "w1 2") {
 		t.Errorf("caddy whence preload: %s", out)
 	}
+	if out := front.mustRun("whence", "status", "--config", "Caddyfile"); !strings.Contains(out, "connected to n1") || !strings.Contains(out, "WORKER") {
+		t.Errorf("caddy whence status: %s", out)
+	}
+	if out := front.mustRun("whence", "status", "--config", "Caddyfile", "--format", "csv"); !strings.Contains(out, "worker,w1,,up,") {
+		t.Errorf("caddy whence status: %s", out)
+	}
 	// A reload keeps the worker's place; one that changes it has no gap.
 	for i, config := range []string{worker.config(), strings.Replace(worker.config(), "egress {$WHENCE_EGRESS:home}", "egress elsewhere", 1)} {
 		if err := worker.load(config); err != nil {
