@@ -229,3 +229,38 @@ func TestClusterOfThreeServers(t *testing.T) {
 		len(people.asked), people.worst.Round(10*time.Millisecond))
 	c.verify(append(all, people.asked...))
 }
+
+// TestClusterWithoutWorkers has a front that asks registries itself where no worker is there, and one that must not.
+func TestClusterWithoutWorkers(t *testing.T) {
+	t.Parallel()
+	nats := natstest.Start(t, natstest.Options{})
+	c := newCluster(t, 1, 100, 0, nats.URL)
+	c.startFront(c.names(1), nil)
+	c.front.log.wait(t, 1, `"file":"object-tags.json"`)
+	eventually(t, "NATS is there", func() bool { return strings.Contains(c.front.get("/whence/status"), `"connected":true`) })
+	if k := lookup(t, c.site, "tulip1.t000"); k.field("registration") != "registered" {
+		t.Errorf("with workers first: %+v", k)
+	}
+	if err := c.front.load(c.config(c.front, "front", "workers only")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nobody is asked", func() bool {
+		k := lookup(t, c.site, "tulip2.t000")
+		return strings.Contains(k.note(), "no lookup worker can be reached")
+	})
+	if k := lookup(t, c.site, "tulip1.t000"); k.field("registration") != "registered" {
+		t.Errorf("a known name with workers only: %+v", k)
+	}
+	if n := c.farm.Total().Queries; n != 1 {
+		t.Errorf("the registry was asked %d times", n)
+	}
+	for _, bad := range []struct{ from, to, want string }{
+		{"workers only", "worker\n\t\t\tworkers only", "exclude each other"},
+		{"\tnats " + nats.URL + " {\n\t\tname front\n\t}\n", "", "needs the global option nats"},
+	} {
+		config := strings.Replace(c.config(c.front, "front", "workers only"), bad.from, bad.to, 1)
+		if err := c.front.load(config); err == nil || !strings.Contains(err.Error(), bad.want) {
+			t.Errorf("%q for %q: %v, want %q", bad.to, bad.from, err, bad.want)
+		}
+	}
+}
