@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/schollz/progressbar/v3"
@@ -62,7 +63,7 @@ func closeAll(sources []*source) {
 
 // files annotates the logs, one behind the other.
 func (a *annotation) files(ctx context.Context, an *annotate.Annotator, names []string) (err error) {
-	if a.inPlace && (len(names) == 0 || contains(names, "-")) {
+	if a.inPlace && (len(names) == 0 || slices.Contains(names, "-")) {
 		return errors.New("--in-place needs files: standard input has no place")
 	}
 	sources, err := openAll(names)
@@ -101,15 +102,6 @@ func (a *annotation) files(ctx context.Context, an *annotate.Annotator, names []
 	return nil
 }
 
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
-}
-
 // toFile writes all logs to the output. Where it is interrupted, only what was read from standard input is taken to have ended there.
 func (a *annotation) toFile(ctx context.Context, an *annotate.Annotator, sources []*source, bar *progressbar.ProgressBar) error {
 	out, err := newOutput(a.output, 0o666)
@@ -127,6 +119,7 @@ func (a *annotation) toFile(ctx context.Context, an *annotate.Annotator, sources
 			return err
 		}
 	}
+	closeAll(sources) // one may be what is replaced, which some systems refuse while it is open
 	return out.keep()
 }
 
@@ -167,6 +160,7 @@ func (a *annotation) replace(ctx context.Context, an *annotate.Annotator, s *sou
 	if err := one(ctx, an, s, out, same, bar); err != nil {
 		return err
 	}
+	s.file.Close() // some systems do not replace what is open
 	return out.keep()
 }
 
