@@ -9,12 +9,14 @@ import (
 	"encoding/pem"
 	"math/big"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/whence-project/whence/internal/natstest"
 	"github.com/whence-project/whence/internal/registryfarm"
+	"github.com/whence-project/whence/internal/testenv"
 )
 
 // writeServerCertificate makes a certificate for localhost, which is its own authority, and its key.
@@ -70,6 +72,14 @@ func TestClusterExample(t *testing.T) {
 	_, users, ok := strings.Cut(read("nats.conf"), "\n# Everybody may")
 	if !ok {
 		t.Fatal("nats.conf has no users")
+	}
+	program, err := natstest.Binary("../../tools/natsserver")
+	if err != nil {
+		testenv.Skip(t, "no NATS server can be built for the test: %v", err)
+	}
+	front.write("nats.conf", strings.NewReplacer("/etc/nats/server.pem", cert, "/etc/nats/server.key", key, "/var/lib/nats", front.path("nats")).Replace(read("nats.conf")))
+	if out, err := exec.Command(program, "-t", "-c", front.path("nats.conf")).CombinedOutput(); err != nil {
+		t.Errorf("nats.conf: %v: %s", err, out)
 	}
 	nats := natstest.Start(t, natstest.Options{CertFile: cert, KeyFile: key, Config: "#" + users})
 	start := func(s *server, name, password string, replace ...string) {
