@@ -51,7 +51,7 @@ func TestClusterOfWorkers(t *testing.T) {
 	defer frozen.Signal(syscall.SIGCONT)
 	killed, hung := c.noticed("w1", at), c.noticed("w2", at)
 	t.Logf("noticed after %v (killed) and %v (frozen)", killed.Round(10*time.Millisecond), hung.Round(10*time.Millisecond))
-	if killed > 6*time.Second || hung > 15*time.Second {
+	if killed > 5*time.Second || hung > 15*time.Second {
 		t.Errorf("noticed after %v and %v", killed, hung)
 	}
 	body(t, m, "Lookup worker w1 is down")
