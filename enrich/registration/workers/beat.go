@@ -12,12 +12,14 @@ type beat struct {
 	Node     string    `json:"node"`
 	Instance string    `json:"instance"` // of the process: what its direct subject ends in
 	Started  time.Time `json:"started"`
-	Egress   []string  `json:"egress,omitempty"` // networks that registries see it in, or its word for them
-	UnderWay int       `json:"under_way"`
-	Done     uint64    `json:"done"`     // errands with an answer
-	Failed   uint64    `json:"failed"`   // errands without
-	Declined uint64    `json:"declined"` // errands that it had no turn for
-	Leaving  bool      `json:"leaving,omitempty"`
+	// Connection is how often it was connected again: what was under way before may be lost, on the way there or back.
+	Connection uint64   `json:"connection,omitempty"`
+	Egress     []string `json:"egress,omitempty"` // networks that registries see it in, or its word for them
+	UnderWay   int      `json:"under_way"`
+	Done       uint64   `json:"done"`     // errands with an answer
+	Failed     uint64   `json:"failed"`   // errands without
+	Declined   uint64   `json:"declined"` // errands that it had no turn for
+	Leaving    bool     `json:"leaving,omitempty"`
 }
 
 // maxBeat is what a beat may be long.
@@ -63,7 +65,7 @@ func (d *desk) beat(leaving bool) {
 	}
 	c := &d.n.counts
 	b, err := json.Marshal(beat{
-		Node: d.n.opt.Node, Instance: d.n.instance, Started: d.started, Egress: d.n.egress(), UnderWay: len(d.slots),
+		Node: d.n.opt.Node, Instance: d.n.instance, Started: d.started, Connection: d.n.opt.Bus.Status().Reconnects, Egress: d.n.egress(), UnderWay: len(d.slots),
 		Done: c.done.Load(), Failed: c.failed.Load(), Declined: c.declined.Load(), Leaving: leaving,
 	})
 	if err == nil {

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -65,6 +66,42 @@ func TestErrandOverRestart(t *testing.T) {
 	nats.Restart()
 	if !<-done || time.Since(began) > 12*time.Second {
 		t.Errorf("no answer, or late: after %v", time.Since(began))
+	}
+}
+
+// TestErrandOverAnotherConnection has a worker be connected anew while an errand is under way, through a server of NATS that was lost:
+// who waits for it sends it again.
+func TestErrandOverAnotherConnection(t *testing.T) {
+	nats := natstest.Start(t, natstest.Options{})
+	front := newMachine(t, nats.URL, "front", nil, Options{})
+	over := make(chan struct{})
+	defer close(over)
+	worker := new(runner)
+	worker.what = func(context.Context, registration.Errand) registration.Outcome {
+		if worker.count() == 1 {
+			<-over
+		}
+		return answered
+	}
+	m := newMachine(t, nats.URL, "w1", worker, Options{})
+	eventually(t, "a worker", func() bool { return len(front.up()) == 1 })
+	done := make(chan bool)
+	go func() {
+		o, ok := errand(t, front, "lost.test")
+		done <- ok && o.Answer != nil
+	}()
+	eventually(t, "it is under way", func() bool { return worker.count() == 1 })
+	since := front.Workers()[0].Since
+	b, err := json.Marshal(beat{Node: "w1", Instance: m.instance, Started: time.Now(), Connection: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front.roster.hear(b)
+	if !<-done {
+		t.Error("no answer")
+	}
+	if w := front.Workers(); len(w) != 1 || !w[0].Up || !w[0].Since.Equal(since) || len(front.told()) != 0 {
+		t.Errorf("%+v, told %q", w, front.told())
 	}
 }
 

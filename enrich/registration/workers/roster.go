@@ -24,7 +24,8 @@ const forgotten = 24 * time.Hour
 type peer struct {
 	Worker
 	instance string
-	gone     chan struct{} // closed when it is down, or another process
+	conn     uint64        // which connection of the process it is
+	gone     chan struct{} // closed when it is down, another process, or connected anew: errands under way are sent again
 	mine     int           // errands that this machine waits for
 	busy     map[string]time.Time
 	shunned  time.Time // until then it is asked only if nobody else is there
@@ -154,12 +155,16 @@ func (r *roster) hear(data []byte) {
 	case known && p.instance != b.Instance && p.Up && b.Started.Before(p.Started):
 		r.mu.Unlock() // the process before, or another machine of that name: the newest counts
 		return
-	case !known || p.instance != b.Instance || !p.Up:
+	case !known || p.instance != b.Instance || !p.Up || p.conn != b.Connection:
 		if known && p.Up {
 			p.drop(now) // it was restarted sooner than that was noticed
 		}
-		p = &peer{instance: b.Instance, gone: make(chan struct{}), busy: make(map[string]time.Time), at: now, then: [2]uint64{b.Done, b.Failed}}
-		p.Name, p.Up, p.Since, p.Started, p.Success = b.Node, true, now, b.Started, 1
+		since := now
+		if known && was.Up && p.instance == b.Instance {
+			since = was.Since
+		}
+		p = &peer{instance: b.Instance, conn: b.Connection, gone: make(chan struct{}), busy: make(map[string]time.Time), at: now, then: [2]uint64{b.Done, b.Failed}}
+		p.Name, p.Up, p.Since, p.Started, p.Success = b.Node, true, since, b.Started, 1
 		r.peers[b.Node] = p
 		close(r.woken)
 		r.woken = make(chan struct{})
