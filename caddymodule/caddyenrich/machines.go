@@ -204,7 +204,16 @@ func Enlist(ctx context.Context, c *enrich.Chain, top int, names []string) error
 	if err != nil {
 		return err
 	}
-	_, _, err = m.node.Enqueue(ctx, m.held.Jobs(ctx, p))
+	jobs := m.held.Jobs(ctx, p)
+	for try := range 4 { // servers that are one cluster may be electing
+		if _, _, err = m.node.Enqueue(ctx, jobs); err == nil {
+			return ctx.Err()
+		}
+		select {
+		case <-time.After(time.Duration(try+1) * 500 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("names cannot be put on the list of the lookup workers: %w", err)
 	}

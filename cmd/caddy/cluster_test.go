@@ -244,6 +244,7 @@ func TestClusterWithoutWorkers(t *testing.T) {
 	if err := c.front.load(c.config(c.front, "front", "workers only")); err != nil {
 		t.Fatal(err)
 	}
+	c.site.CloseIdleConnections() // which the reload has closed
 	eventually(t, "nobody is asked", func() bool {
 		k := lookup(t, c.site, "tulip2.t000")
 		return strings.Contains(k.note(), "no lookup worker can be reached")

@@ -39,11 +39,12 @@ type roster struct {
 	n     *Node
 	mu    sync.Mutex
 	peers map[string]*peer // by name
-	woken chan struct{}    // closed when a worker comes up
+	// Until patient, which is some time after NATS was away, no worker is taken for down.
+	patient time.Time
 }
 
 func newRoster(n *Node) *roster {
-	return &roster{n: n, peers: make(map[string]*peer), woken: make(chan struct{})}
+	return &roster{n: n, peers: make(map[string]*peer)}
 }
 
 // run listens for beats, over connections that come and go, and notices those that stop.
@@ -85,10 +86,12 @@ func (r *roster) watch(ctx context.Context) {
 	}
 }
 
-// excuse has every worker that is up be heard of now.
+// excuse has every worker that is up be heard of now, and gives it time to be back: each makes its own connection again, after a random
+// pause of up to 5 s.
 func (r *roster) excuse(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.patient = now.Add(10 * r.n.opt.Beat)
 	for _, p := range r.peers {
 		if p.Up {
 			p.Heard = now.UTC()
@@ -102,7 +105,7 @@ func (r *roster) miss(now time.Time) {
 	var down []Worker
 	for name, p := range r.peers {
 		switch silent := now.Sub(p.Heard); {
-		case p.Up && silent > r.n.opt.Beat*7/2:
+		case p.Up && silent > r.n.opt.Beat*7/2 && now.After(r.patient):
 			p.drop(p.Heard)
 			down = append(down, p.Worker)
 		case !p.Up && silent > forgotten:
@@ -166,8 +169,6 @@ func (r *roster) hear(data []byte) {
 		p = &peer{instance: b.Instance, conn: b.Connection, gone: make(chan struct{}), busy: make(map[string]time.Time), at: now, then: [2]uint64{b.Done, b.Failed}}
 		p.Name, p.Up, p.Since, p.Started, p.Success = b.Node, true, since, b.Started, 1
 		r.peers[b.Node] = p
-		close(r.woken)
-		r.woken = make(chan struct{})
 	}
 	p.take(b, now)
 	w := p.Worker
